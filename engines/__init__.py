@@ -1,0 +1,1 @@
+"""What an engine is and how to talk to it; knows nothing above."""
