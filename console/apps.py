@@ -1,0 +1,16 @@
+"""Django's registration of the console, which listens to every app below."""
+
+from django.apps import AppConfig
+
+
+class ConsoleConfig(AppConfig):
+    name = "console"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from console.audit import record
+        from engines.signals import changed as engine_changed
+        from routing.signals import changed as route_changed
+
+        engine_changed.connect(record, dispatch_uid="audit.engines")
+        route_changed.connect(record, dispatch_uid="audit.routing")

@@ -1,0 +1,193 @@
+"""Every change to routes, client keys and settings: compare-and-set, revision row, signal, new table."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from engines import actions as engine_actions
+from engines.actors import Actor
+from engines.models import Engine
+from routing.models import ApiKey, Route, RouteRevision, SettingsRevision
+from routing.publish import current_settings, members_from_json, publish
+from routing.signals import changed
+from routing.table import Member, Role, Settings
+
+KEY_PREFIX = "ek-"
+
+
+class InvalidSplit(ValueError):
+    """The members cannot be a route's split; the message says why."""
+
+
+class Conflict(Exception):
+    """The route moved on since the form was opened. `current` is the revision in force."""
+
+    def __init__(self, current: RouteRevision) -> None:
+        super().__init__(f"{current.route.name} is at revision {current.number}")
+        self.current = current
+
+
+class EngineInUse(Exception):
+    """Routes that still name the engine."""
+
+    def __init__(self, routes: Sequence[str]) -> None:
+        super().__init__(", ".join(routes))
+        self.routes = tuple(routes)
+
+
+@transaction.atomic
+def create_route(name: str, members: Sequence[Member], *, actor: Actor, reason: str) -> Route:
+    """Raises InvalidSplit, or IntegrityError when the name is taken."""
+    check_members(members)
+    route = Route.objects.create(name=name, salt=secrets.token_hex(8))
+    _write_revision(route, 1, members, actor=actor, reason=reason)
+    _announce("route.create", route, actor=actor, reason=reason, before={}, after=_split(members))
+    return route
+
+
+@transaction.atomic
+def change_split(name: str, members: Sequence[Member], *, expected: int, actor: Actor, reason: str,
+                 restores: int | None = None) -> RouteRevision:
+    """Put `members` in force if the route is still at revision `expected`. Raises Conflict, InvalidSplit."""
+    check_members(members)
+    route = Route.objects.get(name=name)
+    before = route.current() if route.revision == expected else None
+    moved = Route.objects.filter(pk=route.pk, revision=expected).update(revision=expected + 1)
+    if not moved or before is None:
+        route.refresh_from_db()
+        raise Conflict(route.current())
+    revision = _write_revision(route, expected + 1, members, actor=actor, reason=reason, restores=restores)
+    action = "route.restore" if restores is not None else "route.split"
+    _announce(action, route, actor=actor, reason=reason, before=_split(members_from_json(before.members)),
+              after=_split(members))
+    return revision
+
+
+def restore(name: str, number: int, *, expected: int, actor: Actor, reason: str) -> RouteRevision:
+    """Bring back revision `number` as a new revision. Raises Conflict, RouteRevision.DoesNotExist."""
+    target = RouteRevision.objects.get(route__name=name, number=number)
+    members = members_from_json(target.members)
+    return change_split(name, members, expected=expected, actor=actor, reason=reason, restores=number)
+
+
+@transaction.atomic
+def delete_route(route: Route, *, actor: Actor, reason: str) -> None:
+    before = _split(members_from_json(route.current().members))
+    name = route.name
+    route.delete()
+    publish("route.delete")
+    changed.send(Route, action="route.delete", subject=f"route:{name}", actor=actor, reason=reason,
+                 before=before, after={})
+
+
+@transaction.atomic
+def remove_engine(engine: Engine, *, actor: Actor, reason: str) -> None:
+    """Raises EngineInUse while any route names it."""
+    naming = [route.name for route in Route.objects.order_by("name")
+              if any(row["engine"] == engine.name for row in route.current().members)]
+    if naming:
+        raise EngineInUse(naming)
+    engine_actions.delete_engine(engine, actor=actor, reason=reason)
+
+
+def check_members(members: Sequence[Member]) -> None:
+    """Raises InvalidSplit with a sentence for the operator."""
+    names = [member.engine for member in members]
+    if len(set(names)) != len(names):
+        raise InvalidSplit("An engine can be in a route only once.")
+    unknown = sorted(set(names) - set(Engine.objects.filter(name__in=names).values_list("name", flat=True)))
+    if unknown:
+        raise InvalidSplit(f"No engine is named {unknown[0]}.")
+    split = [member for member in members if member.role is Role.SPLIT]
+    if not split:
+        raise InvalidSplit("A route needs at least one engine in its split.")
+    if any(not 0 <= member.weight <= 100 for member in split):
+        raise InvalidSplit("Every weight is a whole number from 0 to 100.")
+    total = sum(member.weight for member in split)
+    if total != 100:
+        raise InvalidSplit(f"The weights add up to {total} %; they must add up to 100 %.")
+    if any(member.weight for member in members if member.role is not Role.SPLIT):
+        raise InvalidSplit("Only engines in the split carry a weight.")
+
+
+def new_key() -> tuple[str, str]:
+    """(secret, SHA-256 hex digest). The secret has 256 random bits and is shown once."""
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    return secret, key_digest(secret)
+
+
+def key_digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def create_key(name: str, *, scopes: Sequence[str], actor: Actor, reason: str, expires_at: datetime | None = None,
+               requests_per_minute: int | None = None) -> tuple[ApiKey, str]:
+    """The second value is the secret: hand it to the person and forget it."""
+    secret, digest = new_key()
+    key = ApiKey.objects.create(
+        name=name, prefix=secret[:8], digest=digest, scopes=list(scopes), owner=actor.name,
+        requests_per_minute=requests_per_minute, expires_at=expires_at,
+    )
+    publish("key.create")
+    changed.send(ApiKey, action="key.create", subject=f"key:{key.pk}", actor=actor, reason=reason, before={},
+                 after={"name": name, "prefix": key.prefix, "scopes": list(scopes)})
+    return key, secret
+
+
+@transaction.atomic
+def revoke_key(key: ApiKey, *, actor: Actor, reason: str) -> bool:
+    """False when it was revoked before."""
+    if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        return False
+    publish("key.revoke")
+    changed.send(ApiKey, action="key.revoke", subject=f"key:{key.pk}", actor=actor, reason=reason,
+                 before={"name": key.name, "prefix": key.prefix}, after={})
+    return True
+
+
+@transaction.atomic
+def change_settings(settings: Settings, *, expected: int, actor: Actor, reason: str) -> SettingsRevision:
+    """Raises StaleSettings when another revision came first."""
+    newest = SettingsRevision.objects.order_by("-number").first()
+    number = newest.number if newest else 0
+    if number != expected:
+        raise StaleSettings(number)
+    before = asdict(current_settings())
+    revision = SettingsRevision.objects.create(
+        number=number + 1, body=asdict(settings), reason=reason, actor_name=actor.name, at=timezone.now()
+    )
+    publish("settings.change")
+    changed.send(SettingsRevision, action="settings.change", subject="settings", actor=actor, reason=reason,
+                 before=before, after=asdict(settings))
+    return revision
+
+
+class StaleSettings(Exception):
+    """Somebody else changed the settings first."""
+
+
+def _write_revision(route: Route, number: int, members: Sequence[Member], *, actor: Actor, reason: str,
+                    restores: int | None = None) -> RouteRevision:
+    return RouteRevision.objects.create(
+        route=route, number=number, members=[asdict(member) for member in members], reason=reason,
+        actor_kind=actor.kind, actor_id=actor.id, actor_name=actor.name, restores=restores, at=timezone.now(),
+    )
+
+
+def _announce(action: str, route: Route, *, actor: Actor, reason: str, before: dict[str, Any],
+              after: dict[str, Any]) -> None:
+    publish(action)
+    changed.send(Route, action=action, subject=f"route:{route.name}", actor=actor, reason=reason, before=before,
+                 after=after)
+
+
+def _split(members: Sequence[Member]) -> dict[str, Any]:
+    return {member.engine: f"{member.weight} %" if member.role is Role.SPLIT else str(member.role)
+            for member in members}

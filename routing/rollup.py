@@ -1,0 +1,91 @@
+"""Store outcomes as they come from the gateways and count them into 10 s buckets, each exactly once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from engines.actions import mark_suspect
+from routing import sketch
+from routing.models import Bucket, OutcomeRecord
+from routing.outcomes import BLAMELESS, Result
+
+BUCKET_SECONDS = 10
+SUSPECT = frozenset({Result.REFUSED, Result.RESET})
+
+Cell = tuple[datetime, str, str, str, str]
+
+
+@transaction.atomic
+def save_outcomes(batch: Sequence[Mapping[str, Any]]) -> int:
+    """Returns how many were new. A batch sent twice counts once."""
+    by_id = {row["request_id"]: row for row in batch}
+    known = set(OutcomeRecord.objects.filter(request_id__in=by_id).values_list("request_id", flat=True))
+    fresh = [row for request_id, row in by_id.items() if request_id not in known]
+    OutcomeRecord.objects.bulk_create([_record(row) for row in fresh])
+    cells: dict[Cell, list[Mapping[str, Any]]] = {}
+    for row in fresh:
+        cells.setdefault(_cell(row), []).append(row)
+    for cell, rows in sorted(cells.items()):
+        _count(cell, rows)
+    mark_suspect(_suspects(fresh), now=datetime.now(UTC))
+    return len(fresh)
+
+
+def bucket_start(at: float) -> datetime:
+    """`at` in Unix seconds."""
+    return datetime.fromtimestamp(at - at % BUCKET_SECONDS, UTC)
+
+
+def _record(row: Mapping[str, Any]) -> OutcomeRecord:
+    return OutcomeRecord(
+        request_id=row["request_id"],
+        assigned_at=datetime.fromtimestamp(row["assigned_at"], UTC),
+        route=row["route"],
+        engine=row["engine"] or "",
+        source=row["source"],
+        result=row["result"],
+        body=dict(row),
+    )
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    return (bucket_start(row["assigned_at"]), row["route"], row["engine"] or "", row["arm"] or "", row["source"])
+
+
+def _count(cell: Cell, rows: Iterable[Mapping[str, Any]]) -> None:
+    start, route, engine, arm, source = cell
+    Bucket.objects.get_or_create(start=start, route=route, engine=engine, arm=arm, source=source)
+    bucket = Bucket.objects.select_for_update().get(start=start, route=route, engine=engine, arm=arm, source=source)
+    for row in rows:
+        _add(bucket, row)
+    bucket.save()
+
+
+def _add(bucket: Bucket, row: Mapping[str, Any]) -> None:
+    result = Result(row["result"])
+    bucket.total += 1
+    bucket.input_tokens += row["input_tokens"] or 0
+    bucket.output_tokens += row["output_tokens"] or 0
+    if result in BLAMELESS:
+        bucket.blameless += 1
+        return
+    ok = result is Result.OK
+    bucket.ok += ok
+    bucket.failed += not ok
+    if row["ttft"] is not None:
+        bucket.ttft_good += ok and not row["ttft_late"]
+        sketch.add(bucket.ttft, row["ttft"])
+    elif ok and not row["stream"]:
+        bucket.ttft_good += not row["ttft_late"]
+    if ok:
+        bucket.e2e_good += not row["e2e_late"]
+        if row["e2e"] is not None:
+            sketch.add(bucket.e2e, row["e2e"])
+        if row["tpot"] is not None:
+            sketch.add(bucket.tpot, row["tpot"])
+
+
+def _suspects(rows: Iterable[Mapping[str, Any]]) -> set[int]:
+    return {attempt["replica"] for row in rows for attempt in row["attempts"] if attempt["result"] in SUSPECT}
