@@ -1,4 +1,4 @@
-"""What the rules see of one member of a route: its engine, usable replicas and why it may not be used. Pure."""
+"""What the rules see of one member of a route: its engine, replicas and why it may not be used. Pure."""
 
 from dataclasses import dataclass
 
