@@ -23,6 +23,26 @@ def number(name: str, default: int, *, low: int = 1, high: int = 65535) -> int:
     return int(raw)
 
 
+def decimal(name: str, default: float, *, high: float = 86400) -> float:
+    raw = text(name)
+    if not raw:
+        return default
+    try:
+        value = float(raw)
+    except ValueError:
+        value = -1
+    if not 0 < value <= high:
+        raise BadEnvironment(f"{name} is {raw!r}; it must be a number above 0 and at most {high:g}.")
+    return value
+
+
+def choice(name: str, allowed: tuple[str, ...], default: str) -> str:
+    raw = text(name, default)
+    if raw not in allowed:
+        raise BadEnvironment(f"{name} is {raw!r}; use one of {', '.join(allowed)}.")
+    return raw
+
+
 def flag(name: str, *, default: bool = False) -> bool:
     raw = text(name).lower()
     if raw not in {"", "0", "1", "true", "false", "yes", "no"}:

@@ -1,0 +1,187 @@
+"""First start: settings and engines from the environment, demo or admin accounts, the first-run facts."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from console import env
+from console.models import Role, User
+from engines import actions as engine_actions
+from engines.actions import EngineSpec
+from engines.actors import BOOTSTRAP
+from engines.hf.demo import SERVED_MODEL
+from engines.models import Engine
+from routing import actions as routing_actions
+from routing.models import Route, SettingsRevision
+from routing.table import Member, Settings
+from routing.table import Role as RouteRole
+
+FIRST_START = "first start"
+ENDPOINTS = {Engine.Kind.CUSTOM: "CUSTOM", Engine.Kind.VLLM: "VLLM", Engine.Kind.TRTLLM: "TRTLLM"}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoEngine:
+    """A HuggingFace server that `make run` starts; `offset` is added to ENGINE_PORT."""
+
+    name: str
+    offset: int
+    weight: int
+    canary: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{settings.ENGINE_PORT + self.offset}"
+
+
+DEMO_ENGINES = (DemoEngine("hf-demo", 0, 100), DemoEngine("hf-demo-b", 1, 0, canary=True))
+
+
+def first_run_file() -> Path:
+    return Path(settings.DATA_DIR) / "first-run.json"
+
+
+def settings_from_environment() -> Settings:
+    """The run-time settings a first start begins with; afterwards the database owns them."""
+    plain = Settings()
+    return Settings(
+        long_input_tokens=env.number("LONG_INPUT_TOKENS", plain.long_input_tokens, high=10_000_000),
+        health_out_below=env.decimal("HEALTH_THRESHOLD", plain.health_out_below, high=1),
+        ttft_limit=env.decimal("OBJECTIVE_TTFT_P95", plain.ttft_limit),
+        e2e_limit=env.decimal("OBJECTIVE_E2E_P95", plain.e2e_limit),
+        error_rate_limit=env.decimal("OBJECTIVE_ERROR_RATE", plain.error_rate_limit, high=1),
+        qps_target=env.decimal("OBJECTIVE_QPS", plain.qps_target),
+        enable_prefix_cache=env.flag("ENABLE_PREFIX_CACHE", default=plain.enable_prefix_cache),
+        preferred_kind=env.choice("ENGINE", ("auto", *Engine.Kind.values), plain.preferred_kind),
+        cors_origins=env.listing("CORS_ORIGINS"),
+    )
+
+
+@transaction.atomic
+def seed_settings() -> None:
+    if not SettingsRevision.objects.exists():
+        routing_actions.change_settings(
+            settings_from_environment(), expected=0, actor=BOOTSTRAP, reason=FIRST_START
+        )
+
+
+@transaction.atomic
+def seed_endpoints() -> list[str]:
+    """Register the engines named by CUSTOM_ENDPOINT, VLLM_ENDPOINT, TRTLLM_ENDPOINT; one route over them.
+
+    Their keys are not taken from the environment: enter them on the engine's page.
+    """
+    names = []
+    for kind, prefix in ENDPOINTS.items():
+        url = env.text(f"{prefix}_ENDPOINT")
+        if url and not Engine.objects.filter(name=kind.value).exists():
+            spec = EngineSpec(name=kind.value, kind=kind.value, served_model=env.text(f"{prefix}_MODEL", "default"))
+            _register(spec, url)
+            names.append(spec.name)
+    if names and not Route.objects.exists():
+        first, *others = names
+        members = [Member(first, RouteRole.SPLIT, 100), *(Member(name, RouteRole.STANDBY) for name in others)]
+        routing_actions.create_route(env.text("ROUTE", "default"), members, actor=BOOTSTRAP, reason=FIRST_START)
+    return names
+
+
+@transaction.atomic
+def seed_demo() -> dict[str, Any]:
+    """One user per role, a client key, the demo engines and their route. Returns the first-run facts."""
+    users = [_make_user(str(role), role) for role in Role]
+    _key, secret = routing_actions.create_key(
+        "demo", scopes=["inference", "select-engine"], actor=BOOTSTRAP, reason=FIRST_START
+    )
+    for demo in DEMO_ENGINES:
+        spec = EngineSpec(name=demo.name, kind=Engine.Kind.CUSTOM.value, served_model=SERVED_MODEL)
+        _register(spec, demo.url, managed_by=demo.name)
+    members = [Member(demo.name, RouteRole.SPLIT, demo.weight, demo.canary) for demo in DEMO_ENGINES]
+    routing_actions.create_route("demo", members, actor=BOOTSTRAP, reason=FIRST_START)
+    return {"users": users, "api_key": secret, "model": "demo"}
+
+
+def move_demo_engines() -> None:
+    """This start may use other ports than the last one."""
+    for demo in DEMO_ENGINES:
+        engine_actions.set_managed_url(demo.name, demo.url, actor=BOOTSTRAP)
+
+
+def make_admin(name: str) -> str | None:
+    """The password of the new admin, shown once; None when somebody can already log in as admin."""
+    if User.objects.filter(role=Role.ADMIN, is_active=True).exists():
+        return None
+    return str(_make_user(name, Role.ADMIN)["password"])
+
+
+def write_first_run(facts: dict[str, Any]) -> None:
+    path = first_run_file()
+    draft = path.with_suffix(".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump(facts, file, indent=2)
+    draft.replace(path)
+
+
+def read_first_run() -> dict[str, Any] | None:
+    """The facts with this start's addresses, or None when there was no demo first start here."""
+    path = first_run_file()
+    if not path.exists():
+        return None
+    facts: dict[str, Any] = json.loads(path.read_text())
+    return facts
+
+
+def addresses() -> dict[str, str]:
+    return {"console_url": settings.CONSOLE_URL, "gateway_url": settings.GATEWAY_URL}
+
+
+def start_demo() -> dict[str, Any]:
+    """Idempotent: the first call makes the demo, later ones bring its addresses up to date."""
+    seed_settings()
+    facts = read_first_run()
+    if facts is None and not User.objects.exists():
+        facts = seed_demo()
+    move_demo_engines()
+    if facts is None:
+        return addresses()
+    facts = {**facts, **addresses()}
+    write_first_run(facts)
+    return facts
+
+
+def _register(spec: EngineSpec, url: str, *, managed_by: str = "") -> None:
+    engine = engine_actions.register_engine(
+        spec, replicas=[(url, "")], actor=BOOTSTRAP, reason=FIRST_START, managed_by=managed_by
+    )
+    engine_actions.set_state(engine, Engine.State.ACTIVE, actor=BOOTSTRAP, reason=FIRST_START)
+
+
+def _make_user(name: str, role: Role) -> dict[str, str]:
+    password = secrets.token_urlsafe(12)
+    User.objects.create_user(name, password=password, role=role)
+    return {"name": name, "password": password, "role": str(role)}
+
+
+def banner(facts: dict[str, Any]) -> str:
+    """What `make run` prints once everything is up."""
+    lines = ["", f"Console   {facts['console_url']}", f"Gateway   {facts['gateway_url']}/v1"]
+    for user in facts.get("users", ()):
+        lines.append(f"  log in as {user['name']:<9} password {user['password']}")
+    if "api_key" in facts:
+        lines += ["", "Try it:", _curl(facts)]
+    lines += ["", f"The same facts are in {first_run_file()}. Ctrl-C stops everything.", ""]
+    return "\n".join(lines)
+
+
+def _curl(facts: dict[str, Any]) -> str:
+    body = {"model": facts["model"], "messages": [{"role": "user", "content": "What is a canary?"}]}
+    return (
+        f"curl -s {facts['gateway_url']}/v1/chat/completions -H 'Authorization: Bearer {facts['api_key']}' \\\n"
+        f"  -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+    )

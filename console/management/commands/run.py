@@ -1,0 +1,84 @@
+"""`manage.py run`: everything on this machine in the foreground, under supervisor. `make run` calls it."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from console import bootstrap, processes
+from console.ports import PortBusy, require_free
+
+READY_SECONDS = 180
+
+
+class Command(BaseCommand):
+    help = "Start console, gateway, controller, worker and (unless --no-demo) the demo engines; Ctrl-C stops them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--no-demo", action="store_true", help="no demo accounts, engines or route")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        demo = not options["no_demo"]
+        try:
+            require_free(processes.needed_addresses(demo=demo))
+        except PortBusy as error:
+            raise CommandError(str(error)) from error
+        prepare()
+        facts = bootstrap.start_demo() if demo else bootstrap.addresses()
+        programs = processes.console_processes() + (processes.demo_processes() if demo else [])
+        config = processes.run_dir() / "supervisord.conf"
+        config.write_text(processes.supervisor_config(programs))
+        sys.exit(self.supervise(config, facts))
+
+    def supervise(self, config: Path, facts: dict[str, Any]) -> int:
+        """Ctrl-C reaches supervisord by itself (same terminal); a TERM sent to us is passed on."""
+        child = subprocess.Popen([sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)])  # noqa: S603
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        if wait_until_ready(child):
+            self.stdout.write(bootstrap.banner(facts))
+            self.stdout.flush()
+        return child.wait()
+
+
+def prepare() -> None:
+    """Database, cache table and static files: quick when there is nothing new."""
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("createcachetable", verbosity=0)
+    call_command("vendor_assets", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+
+
+def wait_until_ready(child: "subprocess.Popen[bytes]") -> bool:
+    """True once the console answers and the gateway has an engine that can take traffic."""
+    deadline = time.monotonic() + READY_SECONDS
+    waiting = [
+        f"http://{settings.CONSOLE_HOST}:{settings.CONSOLE_PORT}/accounts/login/",
+        f"http://{settings.GATEWAY_HOST}:{settings.GATEWAY_PORT}/healthz",
+    ]
+    while waiting and child.poll() is None:
+        waiting = [url for url in waiting if not answers(url)]
+        if time.monotonic() > deadline:
+            print(f"Still not ready after {READY_SECONDS} s: {', '.join(waiting)}. See the log above.")
+            return False
+        time.sleep(0.3)
+    return child.poll() is None
+
+
+def answers(url: str) -> bool:
+    """A 503 is an answer that says: not yet."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False

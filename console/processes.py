@@ -1,0 +1,129 @@
+"""The processes of one machine, and the supervisor configuration that runs them. Pure apart from settings."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from console.bootstrap import DEMO_ENGINES
+from console.ports import Address
+from engines.hf.demo import MODEL_DIR, SERVED_MODEL
+
+UNIX_PATH_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One program under supervisor. `stop_seconds` is how long it may take to finish its streams."""
+
+    name: str
+    command: Sequence[str]
+    stop_seconds: int = 10
+    priority: int = 100
+
+
+def python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, *arguments)
+
+
+def console_processes() -> list[Process]:
+    host, port = settings.CONSOLE_HOST, str(settings.CONSOLE_PORT)
+    daphne = python("-m", "daphne", "-b", host, "-p", port, "--no-server-name", "--websocket_timeout", "3600",
+                    "--ping-interval", "20", "--ping-timeout", "20", "--application-close-timeout", "5",
+                    "-v", "0", "console.asgi:application")
+    worker = python("-m", "celery", "-A", "console.celery", "worker", "--pool", "threads", "--concurrency", "4",
+                    "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
+    return [
+        Process(name="console", command=daphne),
+        Process(name="gateway", command=python("manage.py", "gateway"), stop_seconds=35),
+        Process(name="controller", command=python("manage.py", "controller")),
+        Process(name="worker", command=worker),
+    ]
+
+
+def demo_processes() -> list[Process]:
+    return [
+        Process(
+            name=demo.name,
+            command=python("manage.py", "hf_engine", "--model", str(MODEL_DIR), "--port",
+                           str(settings.ENGINE_PORT + demo.offset), "--served-model-name", SERVED_MODEL),
+            stop_seconds=20,
+            priority=50,
+        )
+        for demo in DEMO_ENGINES
+    ]
+
+
+def needed_addresses(*, demo: bool) -> list[Address]:
+    addresses = [
+        Address("CONSOLE_PORT", settings.CONSOLE_HOST, settings.CONSOLE_PORT),
+        Address("GATEWAY_PORT", settings.GATEWAY_HOST, settings.GATEWAY_PORT),
+    ]
+    if demo:
+        addresses += [
+            Address("ENGINE_PORT", "127.0.0.1", settings.ENGINE_PORT + engine.offset) for engine in DEMO_ENGINES
+        ]
+    return addresses
+
+
+def run_dir() -> Path:
+    folder = Path(settings.DATA_DIR) / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def socket_path() -> Path:
+    """supervisor's control socket; Unix socket paths have a length limit."""
+    path = run_dir() / "supervisor.sock"
+    if len(str(path)) > UNIX_PATH_LIMIT:
+        raise ValueError(f"DATA_DIR is too long a path for a Unix socket: {path}")
+    return path
+
+
+def supervisor_config(processes: Sequence[Process]) -> str:
+    """Output goes to supervisord's own, so one terminal shows one log; each process writes its pid file."""
+    folder, control = run_dir(), socket_path()
+    head = f"""[supervisord]
+nodaemon = true
+logfile = /dev/null
+logfile_maxbytes = 0
+loglevel = warn
+pidfile = {folder / "supervisord.pid"}
+childlogdir = {folder}
+
+[unix_http_server]
+file = {control}
+chmod = 0700
+
+[supervisorctl]
+serverurl = unix://{control}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+    return head + "".join(_program(process, folder) for process in processes)
+
+
+def _program(process: Process, folder: Path) -> str:
+    pid_file = folder / f"{process.name}.pid"
+    script = f"echo $$ > {shlex.quote(str(pid_file))}; exec {shlex.join(process.command)}"
+    command = f"/bin/sh -c {shlex.quote(script)}".replace("%", "%%")
+    return f"""
+[program:{process.name}]
+command = {command}
+directory = {settings.BASE_DIR}
+environment = PROCESS_NAME="{process.name}",PYTHONUNBUFFERED="1"
+autorestart = true
+startsecs = 2
+startretries = 1000000
+stopwaitsecs = {process.stop_seconds}
+stopasgroup = true
+killasgroup = true
+priority = {process.priority}
+redirect_stderr = true
+stdout_logfile = /dev/stdout
+stdout_logfile_maxbytes = 0
+"""
