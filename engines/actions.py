@@ -62,11 +62,13 @@ def register_engine(spec: EngineSpec, *, replicas: Iterable[tuple[str, str]], ac
 
 @transaction.atomic
 def edit_engine(engine: Engine, spec: EngineSpec, *, replicas: Mapping[str, str], actor: Actor, reason: str) -> Engine:
-    """`replicas` maps URL to sealed key; a URL that stays keeps its health. Raises StaleEngine."""
+    """`replicas` maps URL to sealed key; a URL that stays keeps its health. Raises StaleEngine.
+
+    `engine.version` is the version the editor saw. The name stays: routes and history refer to it.
+    """
     before = describe(engine)
-    moved = Engine.objects.filter(pk=engine.pk, version=engine.version).update(
-        version=F("version") + 1, **_columns(spec)
-    )
+    columns = {**_columns(spec), "name": engine.name}
+    moved = Engine.objects.filter(pk=engine.pk, version=engine.version).update(version=F("version") + 1, **columns)
     if not moved:
         raise StaleEngine(engine.name)
     engine.replicas.exclude(url__in=replicas).delete()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from engines import actions as engine_actions
@@ -55,9 +56,11 @@ def create_route(name: str, members: Sequence[Member], *, actor: Actor, reason: 
 def change_split(name: str, members: Sequence[Member], *, expected: int, actor: Actor, reason: str,
                  restores: int | None = None) -> RouteRevision:
     """Put `members` in force if the route is still at revision `expected`. Raises Conflict, InvalidSplit."""
-    check_members(members)
     route = Route.objects.get(name=name)
     before = route.current() if route.revision == expected else None
+    check_members(members)
+    if before is not None:
+        _refuse_disabled(members_from_json(before.members), members)
     moved = Route.objects.filter(pk=route.pk, revision=expected).update(revision=expected + 1)
     if not moved or before is None:
         route.refresh_from_db()
@@ -89,11 +92,30 @@ def delete_route(route: Route, *, actor: Actor, reason: str) -> None:
 @transaction.atomic
 def remove_engine(engine: Engine, *, actor: Actor, reason: str) -> None:
     """Raises EngineInUse while any route names it."""
-    naming = [route.name for route in Route.objects.order_by("name")
-              if any(row["engine"] == engine.name for row in route.current().members)]
+    naming = routes_naming(engine.name)
     if naming:
-        raise EngineInUse(naming)
+        raise EngineInUse([route for route, _member in naming])
     engine_actions.delete_engine(engine, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def disable_engine(engine: Engine, *, actor: Actor, reason: str) -> Engine:
+    """Raises EngineInUse while any route gives it weight: drain it, or move its share first."""
+    weighted = [route for route, member in routes_naming(engine.name) if member.weight]
+    if weighted:
+        raise EngineInUse(weighted)
+    return engine_actions.set_state(engine, Engine.State.DISABLED, actor=actor, reason=reason)
+
+
+def routes_naming(engine: str) -> list[tuple[str, Member]]:
+    """The routes whose revision in force names the engine, and its place in each."""
+    current = RouteRevision.objects.filter(number=F("route__revision")).select_related("route")
+    return [
+        (revision.route.name, member)
+        for revision in current.order_by("route__name")
+        for member in members_from_json(revision.members)
+        if member.engine == engine
+    ]
 
 
 def check_members(members: Sequence[Member]) -> None:
@@ -114,6 +136,15 @@ def check_members(members: Sequence[Member]) -> None:
         raise InvalidSplit(f"The weights add up to {total} %; they must add up to 100 %.")
     if any(member.weight for member in members if member.role is not Role.SPLIT):
         raise InvalidSplit("Only engines in the split carry a weight.")
+
+
+def _refuse_disabled(before: Sequence[Member], members: Sequence[Member]) -> None:
+    """A disabled engine may keep or lose weight, never gain it."""
+    had = {member.engine: member.weight for member in before}
+    raised = [member.engine for member in members if member.weight > had.get(member.engine, 0)]
+    disabled = Engine.objects.filter(name__in=raised, state=Engine.State.DISABLED).order_by("name").first()
+    if disabled is not None:
+        raise InvalidSplit(f"{disabled.name} is disabled. Enable it before it gets traffic.")
 
 
 def new_key() -> tuple[str, str]:
