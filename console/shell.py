@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 
 from console.permissions import Capability, may
 
@@ -17,6 +18,17 @@ class Section:
     url: str
     icon: str
     narrow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A section as drawn: where it leads, and whether the reader is in it."""
+
+    name: str
+    icon: str
+    narrow: bool
+    address: str
+    current: bool
 
 
 SECTIONS = (
@@ -33,9 +45,21 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "environment": settings.ENVIRONMENT_NAME,
         "gateway_url": settings.GATEWAY_URL,
-        "sections": SECTIONS,
-        "foot_sections": FOOT,
+        "sections": entries(SECTIONS, request.path),
+        "foot_sections": entries(FOOT, request.path),
         "may_operate": may(user, Capability.OPERATE),
         "may_approve": may(user, Capability.APPROVE),
         "may_administer": may(user, Capability.ADMINISTER),
     }
+
+
+def entries(sections: tuple[Section, ...], path: str) -> list[Entry]:
+    drawn = []
+    for section in sections:
+        try:
+            address = reverse(section.url)
+        except NoReverseMatch:  # the page is not part of this build
+            continue
+        current = path == address or (address != "/" and path.startswith(address))
+        drawn.append(Entry(section.name, section.icon, section.narrow, address, current))
+    return drawn

@@ -1,6 +1,20 @@
-"""Every address of the console, grouped by what it is about."""
+"""Every address of the console. Each page module lists its own; the order here is the order of the rail."""
 
 from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = [path("accounts/", include("allauth.account.urls"))]
-websocket_urlpatterns: list[URLPattern] = []
+from console.consumers import LiveConsumer
+from console.pages import audit, overview
+
+pages: list[URLPattern] = [
+    *overview.urlpatterns,
+    *audit.urlpatterns,
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("accounts/", include("allauth.account.urls")),
+    path("", include((pages, "console"))),
+]
+
+websocket_urlpatterns: list[URLPattern] = [
+    path("ws/console/", LiveConsumer.as_asgi()),
+]
