@@ -66,9 +66,7 @@ def settings_from_environment() -> Settings:
 @transaction.atomic
 def seed_settings() -> None:
     if not SettingsRevision.objects.exists():
-        routing_actions.change_settings(
-            settings_from_environment(), expected=0, actor=BOOTSTRAP, reason=FIRST_START
-        )
+        routing_actions.change_settings(settings_from_environment(), expected=0, actor=BOOTSTRAP, reason=FIRST_START)
 
 
 @transaction.atomic

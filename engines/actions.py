@@ -47,8 +47,9 @@ def describe(engine: Engine) -> dict[str, Any]:
 
 
 @transaction.atomic
-def register_engine(spec: EngineSpec, *, replicas: Iterable[tuple[str, str]], actor: Actor, reason: str,
-                    managed_by: str = "") -> Engine:
+def register_engine(
+    spec: EngineSpec, *, replicas: Iterable[tuple[str, str]], actor: Actor, reason: str, managed_by: str = ""
+) -> Engine:
     """Saved disabled: enabling is a separate act. `replicas` are (URL, sealed key or "").
 
     Raises IntegrityError when the name is taken.
@@ -97,7 +98,13 @@ def delete_engine(engine: Engine, *, actor: Actor, reason: str) -> None:
     before, name = describe(engine), engine.name
     engine.delete()
     changed.send(
-        Engine, action="engine.delete", subject=f"engine:{name}", actor=actor, reason=reason, before=before, after={}
+        Engine,
+        action="engine.delete",
+        subject=f"engine:{name}",
+        actor=actor,
+        reason=reason,
+        before=before,
+        after={},
     )
 
 

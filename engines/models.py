@@ -53,7 +53,9 @@ class ReplicaQuerySet(models.QuerySet["Replica"]):
     def suspect_since_probe(self) -> "ReplicaQuerySet":
         """Replicas on which a gateway met a refused or reset connection after their last probe."""
         never_probed = models.Q(probed_at=None)
-        return self.filter(suspect_at__isnull=False).filter(never_probed | models.Q(suspect_at__gt=models.F("probed_at")))
+        return self.filter(suspect_at__isnull=False).filter(
+            never_probed | models.Q(suspect_at__gt=models.F("probed_at"))
+        )
 
 
 class Replica(models.Model):

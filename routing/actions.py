@@ -53,8 +53,15 @@ def create_route(name: str, members: Sequence[Member], *, actor: Actor, reason: 
 
 
 @transaction.atomic
-def change_split(name: str, members: Sequence[Member], *, expected: int, actor: Actor, reason: str,
-                 restores: int | None = None) -> RouteRevision:
+def change_split(
+    name: str,
+    members: Sequence[Member],
+    *,
+    expected: int,
+    actor: Actor,
+    reason: str,
+    restores: int | None = None,
+) -> RouteRevision:
     """Put `members` in force if the route is still at revision `expected`. Raises Conflict, InvalidSplit."""
     route = Route.objects.get(name=name)
     before = route.current() if route.revision == expected else None
@@ -67,8 +74,14 @@ def change_split(name: str, members: Sequence[Member], *, expected: int, actor: 
         raise Conflict(route.current())
     revision = _write_revision(route, expected + 1, members, actor=actor, reason=reason, restores=restores)
     action = "route.restore" if restores is not None else "route.split"
-    _announce(action, route, actor=actor, reason=reason, before=_split(members_from_json(before.members)),
-              after=_split(members))
+    _announce(
+        action,
+        route,
+        actor=actor,
+        reason=reason,
+        before=_split(members_from_json(before.members)),
+        after=_split(members),
+    )
     return revision
 
 
@@ -85,8 +98,15 @@ def delete_route(route: Route, *, actor: Actor, reason: str) -> None:
     name = route.name
     route.delete()
     publish("route.delete")
-    changed.send(Route, action="route.delete", subject=f"route:{name}", actor=actor, reason=reason,
-                 before=before, after={})
+    changed.send(
+        Route,
+        action="route.delete",
+        subject=f"route:{name}",
+        actor=actor,
+        reason=reason,
+        before=before,
+        after={},
+    )
 
 
 @transaction.atomic
@@ -158,17 +178,36 @@ def key_digest(secret: str) -> str:
 
 
 @transaction.atomic
-def create_key(name: str, *, scopes: Sequence[str], actor: Actor, reason: str, expires_at: datetime | None = None,
-               requests_per_minute: int | None = None) -> tuple[ApiKey, str]:
+def create_key(
+    name: str,
+    *,
+    scopes: Sequence[str],
+    actor: Actor,
+    reason: str,
+    expires_at: datetime | None = None,
+    requests_per_minute: int | None = None,
+) -> tuple[ApiKey, str]:
     """The second value is the secret: hand it to the person and forget it."""
     secret, digest = new_key()
     key = ApiKey.objects.create(
-        name=name, prefix=secret[:8], digest=digest, scopes=list(scopes), owner=actor.name,
-        requests_per_minute=requests_per_minute, expires_at=expires_at,
+        name=name,
+        prefix=secret[:8],
+        digest=digest,
+        scopes=list(scopes),
+        owner=actor.name,
+        requests_per_minute=requests_per_minute,
+        expires_at=expires_at,
     )
     publish("key.create")
-    changed.send(ApiKey, action="key.create", subject=f"key:{key.pk}", actor=actor, reason=reason, before={},
-                 after={"name": name, "prefix": key.prefix, "scopes": list(scopes)})
+    changed.send(
+        ApiKey,
+        action="key.create",
+        subject=f"key:{key.pk}",
+        actor=actor,
+        reason=reason,
+        before={},
+        after={"name": name, "prefix": key.prefix, "scopes": list(scopes)},
+    )
     return key, secret
 
 
@@ -178,8 +217,15 @@ def revoke_key(key: ApiKey, *, actor: Actor, reason: str) -> bool:
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
         return False
     publish("key.revoke")
-    changed.send(ApiKey, action="key.revoke", subject=f"key:{key.pk}", actor=actor, reason=reason,
-                 before={"name": key.name, "prefix": key.prefix}, after={})
+    changed.send(
+        ApiKey,
+        action="key.revoke",
+        subject=f"key:{key.pk}",
+        actor=actor,
+        reason=reason,
+        before={"name": key.name, "prefix": key.prefix},
+        after={},
+    )
     return True
 
 
@@ -195,8 +241,15 @@ def change_settings(settings: Settings, *, expected: int, actor: Actor, reason: 
         number=number + 1, body=asdict(settings), reason=reason, actor_name=actor.name, at=timezone.now()
     )
     publish("settings.change")
-    changed.send(SettingsRevision, action="settings.change", subject="settings", actor=actor, reason=reason,
-                 before=before, after=asdict(settings))
+    changed.send(
+        SettingsRevision,
+        action="settings.change",
+        subject="settings",
+        actor=actor,
+        reason=reason,
+        before=before,
+        after=asdict(settings),
+    )
     return revision
 
 
@@ -204,21 +257,44 @@ class StaleSettings(Exception):
     """Somebody else changed the settings first."""
 
 
-def _write_revision(route: Route, number: int, members: Sequence[Member], *, actor: Actor, reason: str,
-                    restores: int | None = None) -> RouteRevision:
+def _write_revision(
+    route: Route,
+    number: int,
+    members: Sequence[Member],
+    *,
+    actor: Actor,
+    reason: str,
+    restores: int | None = None,
+) -> RouteRevision:
     return RouteRevision.objects.create(
-        route=route, number=number, members=[asdict(member) for member in members], reason=reason,
-        actor_kind=actor.kind, actor_id=actor.id, actor_name=actor.name, restores=restores, at=timezone.now(),
+        route=route,
+        number=number,
+        members=[asdict(member) for member in members],
+        reason=reason,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        restores=restores,
+        at=timezone.now(),
     )
 
 
-def _announce(action: str, route: Route, *, actor: Actor, reason: str, before: dict[str, Any],
-              after: dict[str, Any]) -> None:
+def _announce(
+    action: str, route: Route, *, actor: Actor, reason: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
     publish(action)
-    changed.send(Route, action=action, subject=f"route:{route.name}", actor=actor, reason=reason, before=before,
-                 after=after)
+    changed.send(
+        Route,
+        action=action,
+        subject=f"route:{route.name}",
+        actor=actor,
+        reason=reason,
+        before=before,
+        after=after,
+    )
 
 
 def _split(members: Sequence[Member]) -> dict[str, Any]:
-    return {member.engine: f"{member.weight} %" if member.role is Role.SPLIT else str(member.role)
-            for member in members}
+    return {
+        member.engine: f"{member.weight} %" if member.role is Role.SPLIT else str(member.role) for member in members
+    }

@@ -1,0 +1,42 @@
+"""Fixtures of the whole suite: who acts, and engines and a route in the database."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engines.actions import EngineSpec, register_engine, set_state
+from engines.actors import Actor
+from engines.models import Engine
+from routing.actions import create_route
+from routing.models import Route
+from routing.table import Member, Role
+
+OPERATOR = Actor("user", "7", "olga")
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return OPERATOR
+
+
+@pytest.fixture
+def make_engine(db: None) -> Callable[..., Engine]:
+    """An active engine with one replica; fields of EngineSpec may be given by name."""
+
+    def make(name: str, **fields: Any) -> Engine:
+        spec = EngineSpec(**{"name": name, "kind": "custom", "served_model": "demo", **fields})
+        url = f"http://127.0.0.1:{9000 + Engine.objects.count()}"
+        engine = register_engine(spec, replicas=[(url, "")], actor=OPERATOR, reason="for the test")
+        return set_state(engine, Engine.State.ACTIVE, actor=OPERATOR, reason="for the test")
+
+    return make
+
+
+@pytest.fixture
+def demo_route(make_engine: Callable[..., Engine]) -> Route:
+    """Route `demo` over hf-demo (100 %) and hf-demo-b (0 %, canary)."""
+    make_engine("hf-demo")
+    make_engine("hf-demo-b")
+    members = [Member("hf-demo", Role.SPLIT, 100), Member("hf-demo-b", Role.SPLIT, 0, canary=True)]
+    return create_route("demo", members, actor=OPERATOR, reason="for the test")
