@@ -66,11 +66,16 @@ def test_a_row_and_its_hash_rewritten_together_break_the_next_row():
     assert audit.first_broken() == 3
 
 
+@transaction.atomic
+def write_and_fail() -> None:
+    write(1)
+    raise IntegrityError
+
+
 def test_a_change_that_is_rolled_back_takes_its_row_along():
     write(1)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        write(1)
-        raise IntegrityError
+    with pytest.raises(IntegrityError):
+        write_and_fail()
     assert AuditEvent.objects.count() == 1
     assert AuditHead.objects.get().sequence == 1
     write(1)
