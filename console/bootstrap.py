@@ -18,6 +18,7 @@ from engines.actors import BOOTSTRAP
 from engines.hf.demo import SERVED_MODEL
 from engines.models import Engine
 from routing import actions as routing_actions
+from routing import configuration, keys
 from routing.models import Route, SettingsRevision
 from routing.table import Member, Settings
 from routing.table import Role as RouteRole
@@ -66,7 +67,7 @@ def settings_from_environment() -> Settings:
 @transaction.atomic
 def seed_settings() -> None:
     if not SettingsRevision.objects.exists():
-        routing_actions.change_settings(settings_from_environment(), expected=0, actor=BOOTSTRAP, reason=FIRST_START)
+        configuration.change_settings(settings_from_environment(), expected=0, actor=BOOTSTRAP, reason=FIRST_START)
 
 
 @transaction.atomic
@@ -93,9 +94,7 @@ def seed_endpoints() -> list[str]:
 def seed_demo() -> dict[str, Any]:
     """One user per role, a client key, the demo engines and their route. Returns the first-run facts."""
     users = [_make_user(str(role), role) for role in Role]
-    _key, secret = routing_actions.create_key(
-        "demo", scopes=["inference", "select-engine"], actor=BOOTSTRAP, reason=FIRST_START
-    )
+    _key, secret = keys.create_key("demo", scopes=["inference", "select-engine"], actor=BOOTSTRAP, reason=FIRST_START)
     for demo in DEMO_ENGINES:
         spec = EngineSpec(name=demo.name, kind=Engine.Kind.CUSTOM.value, served_model=SERVED_MODEL)
         _register(spec, demo.url, managed_by=demo.name)

@@ -15,7 +15,7 @@ from django.conf import settings  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 
 from console import telemetry  # noqa: E402
-from engines.network import allowed_networks, is_allowed  # noqa: E402
+from engines.network import is_allowed  # noqa: E402
 from engines.sealing import unseal  # noqa: E402
 from routing import publish, reports, rollup  # noqa: E402
 from routing.gateway.app import Gateway  # noqa: E402
@@ -47,17 +47,16 @@ class DatabaseDoors:
         reports.save_report(self.gateway_id, state, now=datetime.now(UTC))
 
     def unseal(self, ciphertext: str) -> str:
-        return unseal(ciphertext, settings.FERNET_KEY)
+        return unseal(ciphertext, settings.FERNET_KEY) or ""
 
 
 def make_application() -> Gateway:
     gateway_id = f"{socket.gethostname()}:{settings.GATEWAY_PORT}:{os.getpid()}"
     stop = telemetry.start("gateway")
-    networks = allowed_networks(settings.ENGINE_NETWORKS)
     options = Options(
         gateway_id=gateway_id,
         token_key=settings.INTERNAL_TOKEN_KEY.encode(),
-        address_allowed=lambda address: is_allowed(address, networks),
+        address_allowed=lambda address: is_allowed(address, settings.ENGINE_NETWORKS),
         on_stop=stop,
     )
     return Gateway(DatabaseDoors(gateway_id, telemetry.outcome_meter()), options)

@@ -12,6 +12,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
 from console import env
+from engines.network import DEFAULT_NETWORKS, parse_networks
 
 django_stubs_ext.monkeypatch()
 
@@ -25,7 +26,7 @@ GATEWAY_PORT = env.number("GATEWAY_PORT", 8080)
 ENGINE_PORT = env.number("ENGINE_PORT", 8100)
 CONSOLE_URL = env.text("CONSOLE_URL", f"http://127.0.0.1:{CONSOLE_PORT}")
 GATEWAY_URL = env.text("GATEWAY_URL", f"http://127.0.0.1:{GATEWAY_PORT}")
-ENGINE_NETWORKS = env.listing("ENGINE_NETWORKS")
+ENGINE_NETWORKS = parse_networks(env.text("ENGINE_NETWORKS")) or DEFAULT_NETWORKS
 ENVIRONMENT_NAME = env.text("ENVIRONMENT_NAME", "local")
 REDIS_URL = env.text("REDIS_URL")
 OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")

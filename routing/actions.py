@@ -1,10 +1,8 @@
 """Every change to routes, client keys and settings: compare-and-set, revision row, signal, new table."""
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -14,12 +12,10 @@ from django.utils import timezone
 from engines import actions as engine_actions
 from engines.actors import Actor
 from engines.models import Engine
-from routing.models import ApiKey, Route, RouteRevision, SettingsRevision
-from routing.publish import current_settings, members_from_json, publish
+from routing.models import Route, RouteRevision
+from routing.publish import members_from_json, publish
 from routing.signals import changed
-from routing.table import Member, Role, Settings
-
-KEY_PREFIX = "ek-"
+from routing.table import Member, Role
 
 
 class InvalidSplit(ValueError):
@@ -165,96 +161,6 @@ def _refuse_disabled(before: Sequence[Member], members: Sequence[Member]) -> Non
     disabled = Engine.objects.filter(name__in=raised, state=Engine.State.DISABLED).order_by("name").first()
     if disabled is not None:
         raise InvalidSplit(f"{disabled.name} is disabled. Enable it before it gets traffic.")
-
-
-def new_key() -> tuple[str, str]:
-    """(secret, SHA-256 hex digest). The secret has 256 random bits and is shown once."""
-    secret = KEY_PREFIX + secrets.token_urlsafe(32)
-    return secret, key_digest(secret)
-
-
-def key_digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-@transaction.atomic
-def create_key(
-    name: str,
-    *,
-    scopes: Sequence[str],
-    actor: Actor,
-    reason: str,
-    expires_at: datetime | None = None,
-    requests_per_minute: int | None = None,
-) -> tuple[ApiKey, str]:
-    """The second value is the secret: hand it to the person and forget it."""
-    secret, digest = new_key()
-    key = ApiKey.objects.create(
-        name=name,
-        prefix=secret[:8],
-        digest=digest,
-        scopes=list(scopes),
-        owner=actor.name,
-        requests_per_minute=requests_per_minute,
-        expires_at=expires_at,
-    )
-    publish("key.create")
-    changed.send(
-        ApiKey,
-        action="key.create",
-        subject=f"key:{key.pk}",
-        actor=actor,
-        reason=reason,
-        before={},
-        after={"name": name, "prefix": key.prefix, "scopes": list(scopes)},
-    )
-    return key, secret
-
-
-@transaction.atomic
-def revoke_key(key: ApiKey, *, actor: Actor, reason: str) -> bool:
-    """False when it was revoked before."""
-    if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
-        return False
-    publish("key.revoke")
-    changed.send(
-        ApiKey,
-        action="key.revoke",
-        subject=f"key:{key.pk}",
-        actor=actor,
-        reason=reason,
-        before={"name": key.name, "prefix": key.prefix},
-        after={},
-    )
-    return True
-
-
-@transaction.atomic
-def change_settings(settings: Settings, *, expected: int, actor: Actor, reason: str) -> SettingsRevision:
-    """Raises StaleSettings when another revision came first."""
-    newest = SettingsRevision.objects.order_by("-number").first()
-    number = newest.number if newest else 0
-    if number != expected:
-        raise StaleSettings(number)
-    before = asdict(current_settings())
-    revision = SettingsRevision.objects.create(
-        number=number + 1, body=asdict(settings), reason=reason, actor_name=actor.name, at=timezone.now()
-    )
-    publish("settings.change")
-    changed.send(
-        SettingsRevision,
-        action="settings.change",
-        subject="settings",
-        actor=actor,
-        reason=reason,
-        before=before,
-        after=asdict(settings),
-    )
-    return revision
-
-
-class StaleSettings(Exception):
-    """Somebody else changed the settings first."""
 
 
 def _write_revision(

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from console.models import AuditEvent, User
-from routing.actions import key_digest
+from routing.keys import key_digest
 from routing.models import ApiKey
 from routing.publish import compile_table, current_settings
 
@@ -45,6 +45,8 @@ def test_a_setting_is_changed_with_its_type_and_audited() -> None:
     assert current_settings().cors_origins == ("https://a.example", "https://b.example")
     with pytest.raises(CommandError, match="ttft_limit is a number"):
         call_command("setting", "ttft_limit", "soon")
+    with pytest.raises(CommandError, match="must be above 0"):
+        call_command("setting", "ttft_limit", "-1")
     assert AuditEvent.objects.filter(action="settings.change").count() == 2
 
 

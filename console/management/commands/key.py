@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from console.terminal import local_actor
-from routing import actions
+from routing import keys
 from routing.models import ApiKey
 
 SCOPES = ("inference", "select-engine")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         getattr(self, options["verb"])(options)
 
     def create(self, options: dict[str, Any]) -> None:
-        _key, secret = actions.create_key(
+        _key, secret = keys.create_key(
             options["name"],
             scopes=options["scope"] or ["inference"],
             actor=local_actor(),
@@ -52,5 +52,5 @@ class Command(BaseCommand):
         found = list(ApiKey.objects.filter(prefix=options["prefix"], revoked_at=None))
         if len(found) != 1:
             raise CommandError(f"{len(found)} keys in use start with {options['prefix']}.")
-        actions.revoke_key(found[0], actor=local_actor(), reason="command line")
+        keys.revoke_key(found[0], actor=local_actor(), reason="command line")
         self.stdout.write(f"Revoked {found[0].name}.")

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from console.terminal import local_actor
-from routing import actions
+from routing import configuration
 from routing.models import SettingsRevision
 from routing.publish import current_settings
 from routing.table import Settings
@@ -28,12 +28,12 @@ class Command(BaseCommand):
             return
         newest = SettingsRevision.objects.order_by("-number").first()
         now = current_settings()
-        actions.change_settings(
-            replace(now, **{name: parse(raw, like=getattr(now, name), name=name)}),
-            expected=newest.number if newest else 0,
-            actor=local_actor(),
-            reason=options["reason"],
-        )
+        changed = replace(now, **{name: parse(raw, like=getattr(now, name), name=name)})
+        expected = newest.number if newest else 0
+        try:
+            configuration.change_settings(changed, expected=expected, actor=local_actor(), reason=options["reason"])
+        except configuration.InvalidSettings as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(f"{name} = {getattr(current_settings(), name)}")
 
 
