@@ -20,16 +20,32 @@ class ChainBusy(Exception):
 
 
 @transaction.atomic
-def record(*, action: str, subject: str, actor: Actor, reason: str, before: Mapping[str, Any],
-           after: Mapping[str, Any], **_: object) -> AuditEvent:
+def record(
+    *,
+    action: str,
+    subject: str,
+    actor: Actor,
+    reason: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    **_: object,
+) -> AuditEvent:
     """Receiver of every app's `changed` signal."""
     AuditHead.objects.get_or_create(pk=1)
     for _attempt in range(ATTEMPTS):
         head = AuditHead.objects.get(pk=1)
         event = AuditEvent(
-            sequence=head.sequence + 1, at=timezone.now(), actor_kind=actor.kind, actor_id=actor.id,
-            actor_name=actor.name, action=action, subject=subject, reason=reason, before=dict(before),
-            after=dict(after), previous_hash=head.hash,
+            sequence=head.sequence + 1,
+            at=timezone.now(),
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            actor_name=actor.name,
+            action=action,
+            subject=subject,
+            reason=reason,
+            before=dict(before),
+            after=dict(after),
+            previous_hash=head.hash,
         )
         event.hash = digest(event)
         moved = AuditHead.objects.filter(pk=1, sequence=head.sequence).update(sequence=event.sequence, hash=event.hash)
@@ -42,8 +58,17 @@ def record(*, action: str, subject: str, actor: Actor, reason: str, before: Mapp
 def digest(event: AuditEvent) -> str:
     """SHA-256 over the row and the hash before it, in canonical JSON."""
     sealed = [
-        event.previous_hash, event.sequence, _stamp(event.at), event.actor_kind, event.actor_id, event.actor_name,
-        event.action, event.subject, event.reason, event.before, event.after,
+        event.previous_hash,
+        event.sequence,
+        _stamp(event.at),
+        event.actor_kind,
+        event.actor_id,
+        event.actor_name,
+        event.action,
+        event.subject,
+        event.reason,
+        event.before,
+        event.after,
     ]
     return hashlib.sha256(json.dumps(sealed, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

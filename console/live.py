@@ -29,9 +29,7 @@ def subjects_after(sequence: int) -> tuple[int, list[str]]:
     """The newest sequence number and the subjects that changed since `sequence`, each once."""
     close_old_connections()
     rows = list(
-        AuditEvent.objects.filter(sequence__gt=sequence)
-        .order_by("sequence")
-        .values_list("sequence", "subject")
+        AuditEvent.objects.filter(sequence__gt=sequence).order_by("sequence").values_list("sequence", "subject")
     )
     return (rows[-1][0] if rows else sequence), list(dict.fromkeys(subject for _, subject in rows))
 

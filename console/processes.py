@@ -31,11 +31,41 @@ def python(*arguments: str) -> tuple[str, ...]:
 
 def console_processes() -> list[Process]:
     host, port = settings.CONSOLE_HOST, str(settings.CONSOLE_PORT)
-    daphne = python("-m", "daphne", "-b", host, "-p", port, "--no-server-name", "--websocket_timeout", "3600",
-                    "--ping-interval", "20", "--ping-timeout", "20", "--application-close-timeout", "5",
-                    "-v", "0", "console.asgi:application")
-    worker = python("-m", "celery", "-A", "console.celery", "worker", "--pool", "threads", "--concurrency", "4",
-                    "--loglevel", "WARNING", "--without-gossip", "--without-mingle")
+    daphne = python(
+        "-m",
+        "daphne",
+        "-b",
+        host,
+        "-p",
+        port,
+        "--no-server-name",
+        "--websocket_timeout",
+        "3600",
+        "--ping-interval",
+        "20",
+        "--ping-timeout",
+        "20",
+        "--application-close-timeout",
+        "5",
+        "-v",
+        "0",
+        "console.asgi:application",
+    )
+    worker = python(
+        "-m",
+        "celery",
+        "-A",
+        "console.celery",
+        "worker",
+        "--pool",
+        "threads",
+        "--concurrency",
+        "4",
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    )
     return [
         Process(name="console", command=daphne),
         Process(name="gateway", command=python("manage.py", "gateway"), stop_seconds=35),
@@ -48,8 +78,16 @@ def demo_processes() -> list[Process]:
     return [
         Process(
             name=demo.name,
-            command=python("manage.py", "hf_engine", "--model", str(MODEL_DIR), "--port",
-                           str(settings.ENGINE_PORT + demo.offset), "--served-model-name", SERVED_MODEL),
+            command=python(
+                "manage.py",
+                "hf_engine",
+                "--model",
+                str(MODEL_DIR),
+                "--port",
+                str(settings.ENGINE_PORT + demo.offset),
+                "--served-model-name",
+                SERVED_MODEL,
+            ),
             stop_seconds=20,
             priority=50,
         )

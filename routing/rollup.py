@@ -51,7 +51,13 @@ def _record(row: Mapping[str, Any]) -> OutcomeRecord:
 
 
 def _cell(row: Mapping[str, Any]) -> Cell:
-    return (bucket_start(row["assigned_at"]), row["route"], row["engine"] or "", row["arm"] or "", row["source"])
+    return (
+        bucket_start(row["assigned_at"]),
+        row["route"],
+        row["engine"] or "",
+        row["arm"] or "",
+        row["source"],
+    )
 
 
 def _count(cell: Cell, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -65,8 +65,14 @@ def merge(buckets: Iterable[Bucket], *, start: datetime, seconds: float) -> Figu
     )
 
 
-def buckets(since: datetime, until: datetime, *, route: str | None = None, engine: str | None = None,
-            sources: Sequence[Source] = (Source.CLIENT,)) -> list[Bucket]:
+def buckets(
+    since: datetime,
+    until: datetime,
+    *,
+    route: str | None = None,
+    engine: str | None = None,
+    sources: Sequence[Source] = (Source.CLIENT,),
+) -> list[Bucket]:
     found = Bucket.objects.between(since, until).filter(source__in=sources)
     if route is not None:
         found = found.filter(route=route)
@@ -75,8 +81,14 @@ def buckets(since: datetime, until: datetime, *, route: str | None = None, engin
     return list(found.order_by("start"))
 
 
-def figures(since: datetime, until: datetime, *, route: str | None = None, engine: str | None = None,
-            sources: Sequence[Source] = (Source.CLIENT,)) -> Figures:
+def figures(
+    since: datetime,
+    until: datetime,
+    *,
+    route: str | None = None,
+    engine: str | None = None,
+    sources: Sequence[Source] = (Source.CLIENT,),
+) -> Figures:
     """All of [since, until) as one stretch."""
     rows = buckets(since, until, route=route, engine=engine, sources=sources)
     return merge(rows, start=since, seconds=(until - since).total_seconds())

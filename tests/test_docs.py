@@ -20,7 +20,10 @@ def test_every_environment_variable_is_documented() -> None:
 
 def test_every_dependency_earns_its_line() -> None:
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    stated = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    stated = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     names = {re.split(r"[<>=\[]", entry)[0] for entry in stated}
     assert sorted(name for name in names if f"`{name}`" not in read("docs/dependencies.md")) == []
 
@@ -41,6 +44,8 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 
 
 def test_the_three_flows_name_files_that_exist() -> None:
-    named = re.findall(r"`((?:console|routing|engines|gates|templates|static)/[\w./-]+\.\w+)`", read("docs/architecture.md"))
+    named = re.findall(
+        r"`((?:console|routing|engines|gates|templates|static)/[\w./-]+\.\w+)`", read("docs/architecture.md")
+    )
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).exists()] == []

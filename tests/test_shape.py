@@ -46,7 +46,8 @@ def test_views_and_tasks_stay_thin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "pattern", "limit"), [("templates", "*.html", TEMPLATE_LINES), ("static/js", "*.js", SCRIPT_LINES)]
+    ("folder", "pattern", "limit"),
+    [("templates", "*.html", TEMPLATE_LINES), ("static/js", "*.js", SCRIPT_LINES)],
 )
 def test_templates_and_scripts_stay_small(folder: str, pattern: str, limit: int) -> None:
     found = list((ROOT / folder).rglob(pattern))
@@ -59,8 +60,8 @@ def test_packages_are_not_nested_deeper_than_three_levels() -> None:
         str(path.relative_to(ROOT))
         for app in APPS
         for path in (ROOT / app).rglob("*.py")
-        if len(path.relative_to(ROOT).parts) > DEPTH + 1 or
-        (len(path.relative_to(ROOT).parts) > DEPTH and path.parts[-3:-1] != ("management", "commands"))
+        if len(path.relative_to(ROOT).parts) > DEPTH + 1
+        or (len(path.relative_to(ROOT).parts) > DEPTH and path.parts[-3:-1] != ("management", "commands"))
     ]
     assert deep == []
 
@@ -79,7 +80,7 @@ def test_engine_kinds_are_named_only_by_adapters() -> None:
         f"{path.relative_to(ROOT)}: {literal}"
         for app in APPS
         for path in (ROOT / app).rglob("*.py")
-        for literal in ('kind == "', "kind == '", "kind != \"")
+        for literal in ('kind == "', "kind == '", 'kind != "')
         if literal in path.read_text() and "adapters" not in path.parts and "migrations" not in path.parts
     ]
     assert compared == []
