@@ -57,9 +57,7 @@ class EngineState:
 def engine_state(*, declared: str, replicas: Sequence[ReplicaSeen], now: datetime) -> EngineState:
     """`declared` is Engine.State: an operator's word goes before what the probes say."""
     probed = [replica for replica in replicas if replica.probed_at is not None]
-    stale = bool(probed) and all(
-        now - replica.probed_at > STALE_AFTER for replica in probed if replica.probed_at
-    )
+    stale = bool(probed) and all(now - replica.probed_at > STALE_AFTER for replica in probed if replica.probed_at)
     if declared == "disabled":
         return EngineState(Word.DISABLED, stale)
     if declared == "draining":

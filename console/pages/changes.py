@@ -1,0 +1,136 @@
+"""Audit rows in words, and the way back where there is one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from console.models import AuditEvent
+from routing.models import Route
+
+REVISION_ACTIONS = frozenset({"route.create", "route.split", "route.restore"})
+ICONS = {"route": "traffic", "engine": "engines", "key": "lock", "settings": "sliders"}
+VERBS = {
+    "route.create": "created",
+    "route.delete": "deleted",
+    "engine.register": "registered, no traffic yet",
+    "engine.edit": "edited",
+    "engine.active": "enabled",
+    "engine.draining": "drains",
+    "engine.disabled": "disabled",
+    "engine.delete": "deleted",
+    "engine.move": "moved",
+    "key.create": "created",
+    "key.revoke": "revoked",
+    "settings.change": "changed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value before and after, as text; None where it did not exist."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """A form that brings an older revision of a route back, if the route is still at `expected`."""
+
+    url: str
+    label: str
+    number: int
+    expected: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    event: AuditEvent
+    subject: str
+    verb: str
+    differences: tuple[Difference, ...]
+    way_back: WayBack | None = None
+
+    @property
+    def icon(self) -> str:
+        if self.event.action == "route.restore":
+            return "undo"
+        return ICONS.get(self.event.subject.partition(":")[0], "history")
+
+    @property
+    def address(self) -> str:
+        """The entry on the audit page."""
+        return f"{reverse('console:audit')}?before={self.event.sequence + 1}#e{self.event.sequence}"
+
+    @property
+    def text(self) -> str:
+        """One line without markup."""
+        parts = [f"{row.name} {row.old or '—'} → {row.new or '—'}" for row in self.differences[:3]]
+        return " ".join([self.subject, self.verb, ", ".join(parts)]).replace("  ", " ").strip()
+
+
+def changes(events: Iterable[AuditEvent]) -> list[Change]:
+    """`events` newest first and without holes for any one route, so that revisions can be counted back."""
+    rows = list(events)
+    names = {row.subject.removeprefix("route:") for row in rows if row.subject.startswith("route:")}
+    revisions = dict(Route.objects.filter(name__in=names).values_list("name", "revision"))
+    older: dict[str, int] = {}
+    found = []
+    for row in rows:
+        found.append(describe(row, _way_back(row, revisions, older)))
+    return found
+
+
+def describe(event: AuditEvent, way_back: WayBack | None = None) -> Change:
+    kind, _, name = event.subject.partition(":")
+    subject = name or kind.capitalize()
+    if kind == "key":
+        subject = f"Key {(event.after or event.before).get('name', name)}"
+    shown = differences(event.before, event.after) if event.before and event.after else ()
+    verb = VERBS.get(event.action, "" if event.action in REVISION_ACTIONS else event.action)
+    return Change(event, subject, verb, tuple(shown), way_back)
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Difference]:
+    names = list(dict.fromkeys([*before, *after]))
+    return [
+        Difference(name, _text(before.get(name)), _text(after.get(name)))
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _way_back(event: AuditEvent, revisions: Mapping[str, int], older: dict[str, int]) -> WayBack | None:
+    name = event.subject.removeprefix("route:")
+    if event.action not in REVISION_ACTIONS or name not in revisions:
+        return None
+    expected = revisions[name]
+    revision = expected - older.get(name, 0)
+    older[name] = older.get(name, 0) + 1
+    newest = revision == expected
+    number = revision - 1 if newest else revision
+    if number < 1:
+        return None
+    try:
+        url = reverse("console:traffic-restore", args=[name])
+    except NoReverseMatch:  # the traffic page is not part of this build
+        return None
+    label = "Roll back" if newest else f"Restore {number}"
+    reason = f"Roll back revision {revision}" if newest else f"Restore revision {number}"
+    return WayBack(url, label, number, expected, f"{reason}, from the overview")
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(_text(item)) for item in value) or "none"
+    return str(value)
