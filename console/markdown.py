@@ -41,7 +41,8 @@ class Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], index: int, *_: object) -> str:
         return f'<pre tabindex="0"><code>{nh3.clean_text(tokens[index].content)}</code></pre>'
 
-    code_block = fence
+    def code_block(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        return self.fence(tokens, index)
 
 
 PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=Renderer).enable("table")

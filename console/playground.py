@@ -21,7 +21,7 @@ from console.playground_stream import (
     timings,
     usage_frame,
 )
-from console.playground_why import rule_in_words
+from console.playground_why import OWN_ID, rule_in_words
 from engines.client import Chunk
 from engines.sse import DONE, EventTooLarge, Splitter
 
@@ -90,7 +90,7 @@ class PaneRun:
 
     def __init__(self, question: Question, *, gateway: Gateway, emit: Emit) -> None:
         self.question = question
-        self.answer = Answer(sent=time.monotonic(), request_id=f"pg-{uuid.uuid4().hex}")
+        self.answer = Answer(sent=time.monotonic(), request_id=OWN_ID + uuid.uuid4().hex)
         self._gateway = gateway
         self._emit = emit
 

@@ -89,8 +89,9 @@ class PlaygroundConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.emit({"type": "beat"})
 
     async def refusal(self) -> int | None:
-        session = self.scope.get("session")
-        return await database_sync_to_async(refusal_code)(self.scope.get("user"), getattr(session, "session_key", None))
+        session_key = getattr(self.scope.get("session"), "session_key", None)
+        code: int | None = await database_sync_to_async(refusal_code)(self.scope.get("user"), session_key)
+        return code
 
     async def emit(self, frame: dict[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(frame).decode())

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from routing.models import OutcomeRecord
 from routing.outcomes import Source
 
+OWN_ID = "pg-"
 RULES = {
     "explicit": "chosen by you",
     "long_input": "long input",
@@ -53,9 +55,10 @@ class Why:
 
 
 def find(identifier: str) -> OutcomeRecord | None:
-    """By request id; only what the playground sent in the last hour."""
+    """By the gateway's request id, or by ours where no answer told us that. Only the playground's last hour."""
     since = timezone.now() - timedelta(hours=1)
-    return OutcomeRecord.objects.filter(request_id=identifier, source=Source.PLAYGROUND, assigned_at__gte=since).first()
+    own = Q(body__decision__client_request_id=identifier) if identifier.startswith(OWN_ID) else Q(request_id=identifier)
+    return OutcomeRecord.objects.filter(own, source=Source.PLAYGROUND, assigned_at__gte=since).first()
 
 
 def recorded_result(request_id: str) -> str | None:
@@ -70,7 +73,7 @@ def explain(body: Mapping[str, Any], slots: Mapping[str, int]) -> Why:
     rows = tuple(_row(candidate, engine, slots) for candidate in decision.get("candidates") or ())
     return Why(
         engine=engine or "no engine",
-        rule=rule_in_words(body.get("rule") or "", canary=bool(body.get("canary"))),
+        rule=rule_in_words(body.get("rule") or decision.get("refused") or "", canary=bool(body.get("canary"))),
         sentence=decision.get("why") or "",
         facts=_facts(body, decision),
         rows=tuple(sorted(rows, key=lambda row: row.engine != engine)),
@@ -78,7 +81,7 @@ def explain(body: Mapping[str, Any], slots: Mapping[str, int]) -> Why:
 
 
 def rule_in_words(rule: str, *, canary: bool = False) -> str:
-    words = RULES.get(rule, rule.replace("_", " ") or "not routed")
+    words = RULES.get(rule, rule.replace("_", " ") or "not recorded")
     return f"{words}, canary" if canary else words
 
 
@@ -99,10 +102,10 @@ def _facts(body: Mapping[str, Any], decision: Mapping[str, Any]) -> str:
 
 def _row(candidate: Mapping[str, Any], chosen: str, slots: Mapping[str, int]) -> Row:
     score = candidate.get("score")
-    health = "not probed yet" if score is None else f"health {score:.2f}"
+    health = [] if score is None else [f"health {score:.2f}"]
     role = f"split {candidate.get('weight')} %" if candidate.get("role") == "split" else str(candidate.get("role"))
     reasons = [REASONS.get(reason, str(reason)) for reason in candidate.get("reasons") or ()]
     verdict = ["answered"] if candidate["engine"] == chosen else []
     detail = [candidate["detail"]] if candidate.get("detail") else []
     name = candidate["engine"]
-    return Row(name, slots.get(name), " · ".join([*verdict, role, health, *reasons, *detail]))
+    return Row(name, slots.get(name), " · ".join([*verdict, role, *health, *reasons, *detail]))

@@ -39,15 +39,15 @@ class PlaygroundPane extends PlaygroundView {
     this.answer.name(frame.engine);
     this.stats.take({ ttft_ms: frame.ttft_ms });
     this.status("run", "circle-play", "Streaming");
-    this.why(`Why ${frame.engine}`, frame.rule || "recorded at the end", "The whole decision follows when the answer has ended.");
+    this.why(`Why ${frame.engine}`, frame.rule || (this.select.value === "auto" ? "recorded at the end" : "chosen by you"), "The whole decision follows when the answer has ended.");
   }
 
   delta(frame) { this.answer.add(frame.text, frame.reasoning); }
 
   done(frame) {
     this.answer.name(frame.engine);
+    this.stats.take({ ...frame.usage, finish: frame.finish_reason, complete: true });
     this.finish(frame, frame.html);
-    this.stats.take({ ...frame.usage, finish: frame.finish_reason });
     this.status("ok", "circle-check", "Complete");
     this.say(`Answer of ${frame.engine} complete, ${frame.usage.output ?? "unknown"} tokens, ${PlaygroundStats.words("total_ms", frame.timings.total_ms)}`);
   }

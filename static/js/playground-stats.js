@@ -37,11 +37,11 @@ class PlaygroundStats {
     return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u2009");
   }
 
-  // Marks the best of all panes in words, where at least two have a figure.
+  // Marks the best of all panes in words, where at least two complete answers have the figure.
   static compare(all) {
     all.forEach((stats) => stats.show());
     const mark = (name, best, word) => {
-      const having = all.filter((stats) => typeof stats.values[name] === "number");
+      const having = all.filter((stats) => stats.values.complete && typeof stats.values[name] === "number");
       if (having.length < 2) return;
       const value = best(...having.map((stats) => stats.values[name]));
       const winners = having.filter((stats) => stats.values[name] === value);

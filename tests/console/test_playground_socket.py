@@ -122,32 +122,38 @@ async def test_a_stop_closes_that_stream_within_a_second_and_leaves_the_other(
     assert (await until(socket, "delta", 2))[-1]["text"]
 
 
+async def record(request_id: str, **decision: Any) -> None:
+    await OutcomeRecord.objects.acreate(
+        request_id=request_id, assigned_at=datetime.now(UTC), route="demo", engine="endless",
+        source=Source.PLAYGROUND, result="cancelled", body={"decision": decision},
+    )  # fmt: skip
+
+
 async def test_a_stop_is_confirmed_by_the_recorded_outcome(connect: Open, gateway: FakeGateway, viewer: User) -> None:
     socket = await connect(viewer)
     await socket.send_json_to(start("endless"))
     await until(socket, "delta")
     await socket.send_json_to({"type": "stop", "run": "r-1"})
-    request_id = (await until(socket, "stopped"))[-1]["request_id"]
-    await OutcomeRecord.objects.acreate(
-        request_id=request_id, assigned_at=datetime.now(UTC), route="demo", engine="endless",
-        source=Source.PLAYGROUND, result="cancelled", body={},
-    )  # fmt: skip
+    assert (await until(socket, "stopped"))[-1]["request_id"] == "req_1"
+    await record("req_1")
     stopped = (await until(socket, "stopped"))[-1]
     assert stopped["engine_confirmed"] is True
     assert stopped["detail"] == "The gateway closed the engine's stream."
 
 
-async def test_a_stop_before_the_first_token_closes_the_request(
+async def test_a_stop_before_the_first_token_closes_the_request_and_is_confirmed_by_our_own_id(
     connect: Open, gateway: FakeGateway, viewer: User
 ) -> None:
     socket = await connect(viewer)
-    await socket.send_json_to(start("silent"))
+    await socket.send_json_to(start("hang"))
     await until(socket, "accepted")
     while not gateway.asked:
         await asyncio.sleep(0.01)
     await socket.send_json_to({"type": "stop", "run": "r-1"})
     await until(socket, "stopped")
     await asyncio.wait_for(gateway.asked[0].gone.wait(), 1)
+    await record("req_1", client_request_id=gateway.asked[0].headers["x-request-id"])
+    assert (await until(socket, "stopped"))[-1]["engine_confirmed"] is True
 
 
 async def test_a_browser_that_leaves_stops_every_engine(connect: Open, gateway: FakeGateway, viewer: User) -> None:
@@ -159,22 +165,24 @@ async def test_a_browser_that_leaves_stops_every_engine(connect: Open, gateway: 
 
 
 @pytest.mark.parametrize(
-    ("engine", "code", "partial", "retryable"),
+    ("engine", "expected"),
     [
-        ("break-mid", "engine_error", True, True),
-        ("cut", "truncated", True, True),
-        ("garbage", "malformed", False, True),
-        ("refuse", "context_too_long", False, False),
+        ("break-mid", ("engine_error", True, True)),
+        ("cut", ("truncated", True, True)),
+        ("garbage", ("malformed", False, True)),
+        ("refuse", ("context_too_long", False, False)),
     ],
 )
 async def test_an_error_ends_its_pane_and_no_other(
-    connect: Open, viewer: User, engine: str, code: str, partial: bool, retryable: bool
+    connect: Open, viewer: User, engine: str, expected: tuple[str, bool, bool]
 ) -> None:
+    """`expected` is the code, whether text came before, whether a retry may help."""
     socket = await connect(viewer)
     await socket.send_json_to(start(engine, "hf-b"))
     panes = await settled(socket, 2)
     error = panes[1][-1]
-    assert (error["type"], error["code"], error["partial"], error["retryable"]) == ("error", code, partial, retryable)
+    assert error["type"] == "error"
+    assert (error["code"], error["partial"], error["retryable"]) == expected
     assert panes[2][-1]["type"] == "done"
 
 

@@ -29,15 +29,17 @@ class FakeGateway:
     asked: list[Asked] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked(dict(request.headers.items()), await request.json())
+        asked = Asked(request.headers.copy(), await request.json())
         self.asked.append(asked)
         engine = request.headers.get("x-engine", "hf-a")
         if engine == "refuse":
             error = {"message": "The prompt has 9,000 tokens; the limit is 4,096.", "code": "context_too_long"}
             return web.json_response({"error": error}, status=400)
-        response = web.StreamResponse(headers=self.headers(engine, request))
+        response = web.StreamResponse(headers=self.headers(engine))
         response.content_type = "text/event-stream"
         try:
+            if engine == "hang":  # the real one holds its headers until the first content
+                await asyncio.sleep(30)
             await response.prepare(request)
             await SCRIPTS.get(engine, whole)(self, response, engine)
         except (asyncio.CancelledError, ConnectionResetError):
@@ -45,9 +47,11 @@ class FakeGateway:
             raise
         return response
 
-    def headers(self, engine: str, request: web.Request) -> dict[str, str]:
-        return {"x-request-id": request.headers["x-request-id"], "x-decision-id": f"d-{len(self.asked)}",
-                "x-chosen-engine": engine, "x-features-disabled": "seed"}  # fmt: skip
+    def headers(self, engine: str) -> dict[str, str]:
+        """The gateway numbers requests by itself, whatever id the client sent."""
+        number = len(self.asked)
+        return {"x-request-id": f"req_{number}", "x-decision-id": f"d-{number}", "x-chosen-engine": engine,
+                "x-features-disabled": "seed"}  # fmt: skip
 
 
 async def event(response: web.StreamResponse, data: dict[str, Any] | str) -> None:
