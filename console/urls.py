@@ -3,10 +3,12 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from console.consumers import LiveConsumer
-from console.pages import audit, overview
+from console.pages import audit, overview, playground
+from console.playground_consumer import PlaygroundConsumer
 
 pages: list[URLPattern] = [
     *overview.urlpatterns,
+    *playground.urlpatterns,
     *audit.urlpatterns,
 ]
 
@@ -17,4 +19,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 websocket_urlpatterns: list[URLPattern] = [
     path("ws/console/", LiveConsumer.as_asgi()),
+    path("ws/playground/", PlaygroundConsumer.as_asgi()),
 ]
