@@ -71,14 +71,10 @@ def survey(
     found, detail = _engine_reasons(engine, facts)
     if not good:
         found.extend(_worst(reasons, any_soft=bool(soft)))
-    return View(
-        member, engine, tuple(good), tuple(soft), max(scores, default=None), outstanding, tuple(found), detail
-    )
+    return View(member, engine, tuple(good), tuple(soft), max(scores, default=None), outstanding, tuple(found), detail)
 
 
-def _replica_reason(
-    engine: EngineEntry, load: ReplicaLoad, *, in_rotation: bool | None, now: float
-) -> Reason | None:
+def _replica_reason(engine: EngineEntry, load: ReplicaLoad, *, in_rotation: bool | None, now: float) -> Reason | None:
     if in_rotation is None:
         return Reason.NEVER_PROBED
     if load.tripped:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from engines.client import Feature
 
@@ -104,11 +105,41 @@ class Decision:
 class Unroutable(Exception):
     """No engine may answer. `status` 400, 404 or 503; `code` and `message` go to the client as they stand."""
 
-    def __init__(self, *, status: int, code: str, message: str, candidates: tuple[Candidate, ...] = (),
-                 param: str | None = None) -> None:
+    def __init__(
+        self, *, status: int, code: str, message: str, candidates: tuple[Candidate, ...] = (), param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.candidates, self.param = candidates, param
 
 
 Loads = Mapping[int, ReplicaLoad]
+
+
+def to_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "route": decision.route,
+        "rule": decision.rule.value,
+        "order": [list(place) for place in decision.order],
+        "arm": decision.arm,
+        "canary": decision.canary,
+        "bucket": decision.bucket,
+        "sticky_unit": decision.sticky_unit,
+        "why": decision.why,
+        "candidates": [candidate_to_json(candidate) for candidate in decision.candidates],
+        "table_version": decision.table_version,
+        "health_sequence": decision.health_sequence,
+        "input_tokens": decision.input_tokens,
+        "tokens_estimated": decision.tokens_estimated,
+    }
+
+
+def candidate_to_json(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "engine": candidate.engine,
+        "role": candidate.role,
+        "weight": candidate.weight,
+        "score": candidate.score,
+        "reasons": [reason.value for reason in candidate.reasons],
+        "detail": candidate.detail,
+    }

@@ -47,9 +47,7 @@ def decide(facts: RequestFacts, table: Table, health: Health, loads: Loads, now:
         )
     bucket, second = draw(route.salt, facts.sticky_key)
     views = {
-        member.engine: survey(
-            member, facts, table.engines[member.engine], health=health, loads=loads, now=now
-        )
+        member.engine: survey(member, facts, table.engines[member.engine], health=health, loads=loads, now=now)
         for member in route.members
         if member.engine in table.engines
     }
@@ -92,9 +90,7 @@ def _preferred(case: _Case) -> Decision | None:
         return None
     able.sort(key=lambda view: (PREFERRED_KINDS.index(view.engine.kind), view.outstanding, view.engine.name))
     best = able[0].engine
-    return _decision(
-        case, rule, [able[0], *_fallbacks(case)], None, f"{best.name} is of kind {best.kind} and {why}."
-    )
+    return _decision(case, rule, [able[0], *_fallbacks(case)], None, f"{best.name} is of kind {best.kind} and {why}.")
 
 
 def _by_split(case: _Case) -> Decision:
@@ -108,9 +104,7 @@ def _by_split(case: _Case) -> Decision:
         return _decision(case, Rule.SPLIT, [arm, *fallbacks], member, why)
     if fallbacks:
         name = fallbacks[0].engine.name
-        why = (
-            f"{_words(arm)}, so {name} is next." if arm else f"No weight covers this key, so {name} is first."
-        )
+        why = f"{_words(arm)}, so {name} is next." if arm else f"No weight covers this key, so {name} is first."
         return _decision(case, Rule.FALLBACK, fallbacks, member, why)
     open_ = [view for view in _stable(case) if SOFT.issuperset(view.reasons)]
     if open_:

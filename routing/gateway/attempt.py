@@ -1,0 +1,175 @@
+"""One attempt on one replica: send the request, bring the answer to the client."""
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from engines.client import EngineFailure, FailureKind
+from routing.gateway.errors import ClientGone
+from routing.gateway.follow import Target
+from routing.gateway.sse import EventStream
+from routing.gateway.upstream import Connection, failure
+
+if TYPE_CHECKING:
+    from routing.gateway.exchange import Exchange
+
+DRAIN_SECONDS = 0.5
+ASSUMED_OUTPUT_TOKENS = 256
+
+
+class Attempt:
+    """`started` and `content_at` are loop seconds. Raises EngineFailure, ClientGone and ApiError out of `run`."""
+
+    __slots__ = (
+        "_exchange", "_tokens", "connection", "content_at", "disabled", "in_stream", "resend", "stale", "started",
+        "status", "stream", "target",
+    )  # fmt: skip
+
+    def __init__(self, exchange: "Exchange", target: Target, resend: int) -> None:
+        self._exchange = exchange
+        self.target = target
+        self.resend = resend
+        self.started = monotonic()
+        self.content_at: float | None = None
+        self.connection: Connection | None = None
+        self.stream: EventStream | None = None
+        self.in_stream = False
+        self.disabled: tuple[str, ...] = ()
+        self.status: int | None = None
+        self.stale = False
+        request = exchange.request
+        output = request.get("max_completion_tokens") or request.get("max_tokens") or ASSUMED_OUTPUT_TOKENS
+        self._tokens = exchange.facts.input_tokens + output
+
+    async def run(self, *, fresh: bool) -> None:
+        hub, target = self._exchange.hub, self.target
+        hub.work.begin(target.replica.id, self._tokens)
+        connection = None
+        try:
+            connection = await hub.pool.acquire(target.address, fresh=fresh)
+            self.connection = connection
+            await self._converse(connection)
+        finally:
+            hub.work.end(target.replica.id, self._tokens)
+            self.connection = None  # from here on it may be another request's
+            if connection is not None:
+                self.stale = connection.reused and connection.untouched
+                hub.pool.release(connection)
+
+    async def _converse(self, connection: Connection) -> None:
+        exchange = self._exchange
+        if exchange.gone:
+            raise ClientGone
+        prepared = self.target.adapter.prepare(
+            exchange.operation,
+            exchange.request,
+            served_model=self.target.engine.served_model,
+            record=self.target.engine.features,
+        )
+        self.disabled = prepared.disabled
+        body = orjson.dumps(prepared.body)
+        connection.start(
+            self.target.request(prepared.path, body, exchange.request_id.encode(), exchange.trace_headers())
+        )
+        while not await connection.head():
+            await exchange.keep_alive(self)
+        self.status = connection.status
+        if connection.status != 200:
+            raise EngineFailure(
+                self.target.adapter.parse_error(
+                    status=connection.status,
+                    content_type=self._content_type(connection),
+                    body=await connection.read_all(),
+                    retry_after=connection.headers.get(b"retry-after", b"").decode("latin-1") or None,
+                )
+            )
+        if connection.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise failure(FailureKind.MALFORMED, "The engine sent a compressed answer that nobody asked for.")
+        if exchange.streaming:
+            await self._streamed(connection)
+        else:
+            await self._whole(connection)
+
+    @staticmethod
+    def _content_type(connection: Connection) -> str:
+        return connection.headers.get(b"content-type", b"").decode("latin-1").lower()
+
+    async def _whole(self, connection: Connection) -> None:
+        exchange = self._exchange
+        answer = _object(await connection.read_all())
+        _, usage = self.target.adapter.parse_response(exchange.operation, answer)
+        answer["model"] = exchange.facts.route
+        answer["chosen_engine"] = self.target.engine.name
+        exchange.answered(usage, pieces=None, last_content_at=connection.last_byte)
+        await exchange.reply.json(200, orjson.dumps(answer), exchange.headers_for(self))
+
+    async def _streamed(self, connection: Connection) -> None:
+        exchange = self._exchange
+        if not self._content_type(connection).startswith("text/event-stream"):
+            raise failure(FailureKind.MALFORMED, "The engine did not answer with a stream.")
+        self.in_stream = True
+        options = exchange.request.get("stream_options") or {}
+        stream = self.stream = EventStream(
+            self.target.adapter,
+            exchange.operation,
+            engine=self.target.engine.name,
+            public=exchange.facts.route,
+            wants_usage=bool(options.get("include_usage")),
+        )
+        await self._until_content(connection, stream)
+        await self._relay(connection, stream)
+        exchange.answered(stream.usage, pieces=stream.pieces, last_content_at=connection.last_byte)
+        await exchange.reply.end_stream()
+        await self._drain(connection)
+
+    async def _until_content(self, connection: Connection, stream: EventStream) -> None:
+        while True:
+            data = await connection.read()
+            if data is None:
+                await self._exchange.keep_alive(self)
+            elif not data:
+                stream.close()
+                break
+            elif stream.hold(data):
+                break
+        if stream.has_content:
+            self.content_at = connection.last_byte
+        await self._exchange.start_stream(self)
+        self._exchange.content_sent = True
+        await self._exchange.reply.part(stream.take())
+
+    async def _relay(self, connection: Connection, stream: EventStream) -> None:
+        """The hot loop: as little as possible per event."""
+        read, forward, send = connection.read, stream.forward, self._exchange.reply.part
+        while not stream.done:
+            data = await read()
+            if data:
+                part = forward(data)
+                if part:
+                    await send(part)
+            elif data is not None:
+                await send(stream.close())
+
+    async def _drain(self, connection: Connection) -> None:
+        """Read the little that follows [DONE], so that the socket can be used again."""
+        if connection.complete or connection.closed:
+            return
+        timer = self._exchange.hub.loop.call_later(DRAIN_SECONDS, connection.nudge)
+        try:
+            while await connection.read():
+                pass
+        except EngineFailure:
+            return
+        finally:
+            timer.cancel()
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        answer = None
+    if type(answer) is not dict:
+        raise failure(FailureKind.MALFORMED, "The engine's answer is not a JSON object.")
+    return answer

@@ -1,0 +1,27 @@
+"""What all requests of one gateway share."""
+
+import asyncio
+
+from routing.gateway.doors import Doors, Options
+from routing.gateway.follow import Follower
+from routing.gateway.limits import KeyRates, Work
+from routing.gateway.metrics import Metrics
+from routing.gateway.recorder import Recorder
+from routing.gateway.upstream import Pool
+from routing.gateway.watch import Watch
+
+
+class Hub:
+    """Made when the loop runs. `suspects` are replicas whose connection failed since the last report."""
+
+    def __init__(self, doors: Doors, options: Options, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
+        self.options = options
+        self.loop = loop
+        self.metrics = metrics
+        self.follower = Follower(doors, options.poll_seconds)
+        self.pool = Pool(loop, address_allowed=options.address_allowed)
+        self.rates = KeyRates()
+        self.work = Work()
+        self.recorder = Recorder(doors.save_outcomes, size=options.outcome_queue, flush_seconds=options.flush_seconds)
+        self.watch = Watch(loop, self.pool.close_stale)
+        self.suspects: set[int] = set()
