@@ -3,11 +3,13 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from console.consumers import LiveConsumer
-from console.pages import audit, overview, playground
+from console.pages import audit, engines, overview, playground, traffic
 from console.playground_consumer import PlaygroundConsumer
 
 pages: list[URLPattern] = [
     *overview.urlpatterns,
+    *engines.urlpatterns,
+    *traffic.urlpatterns,
     *playground.urlpatterns,
     *audit.urlpatterns,
 ]

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from engines.actors import Actor
-from engines.models import Engine, HealthSample, Replica
+from engines.models import Engine, EngineCheck, HealthSample, Replica
 from engines.signals import changed
 
 SLOTS = 6
@@ -160,6 +161,24 @@ def _store_probe(replica: Replica, record: ProbeRecord) -> None:
 def mark_suspect(replica_ids: Iterable[int], *, now: datetime) -> None:
     """A gateway met a refused or reset connection: the controller probes these at once."""
     Replica.objects.filter(pk__in=list(replica_ids)).update(suspect_at=now)
+
+
+def open_check(*, kind: str, url: str, served_model: str, sealed_key: str) -> EngineCheck:
+    """A check list to run. Unaudited: it changes nothing that carries traffic."""
+    return EngineCheck.objects.create(kind=kind, url=url, served_model=served_model, sealed_key=sealed_key)
+
+
+def note_check(check: EngineCheck, rows: Iterable[Mapping[str, Any]]) -> None:
+    """What the check found so far, while it goes on."""
+    check.rows = [dict(row) for row in rows]
+    check.save(update_fields=["rows"])
+
+
+def close_check(check: EngineCheck, rows: Iterable[Mapping[str, Any]]) -> None:
+    """The last word of a check. The key it was made with is forgotten."""
+    check.rows = [dict(row) for row in rows]
+    check.finished_at, check.sealed_key = timezone.now(), ""
+    check.save(update_fields=["rows", "finished_at", "sealed_key"])
 
 
 def _columns(spec: EngineSpec) -> dict[str, Any]:

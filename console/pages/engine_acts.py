@@ -1,0 +1,128 @@
+"""Changes of an engine's state: drain, undrain, disable, enable, delete. Load, guard, act, answer."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.forms.engines import ReasonForm
+from console.forms.traffic import ConfirmName
+from console.models import User
+from console.pages.traffic_effect import NOBODY, answered, in_force, without
+from console.permissions import Capability, requires
+from engines.actions import StaleEngine, set_state
+from engines.actors import Actor
+from engines.models import Engine
+from routing import actions as routing_actions
+from routing.actions import EngineInUse, routes_naming
+
+State = Engine.State
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return cast("User", request.user).actor
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Capability.OPERATE)
+def drain(request: HttpRequest, name: str) -> HttpResponse:
+    engine = get_object_or_404(Engine, name=name)
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _set(request, engine, State.DRAINING, form.cleaned_data["reason"])
+    context = {"engine": engine, "form": form, "moves": shares_without(name)}
+    return render(request, "engines/drain.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@requires(Capability.OPERATE)
+def undrain(request: HttpRequest, name: str) -> HttpResponse:
+    engine = get_object_or_404(Engine, name=name, state=State.DRAINING)
+    return _set(request, engine, State.ACTIVE, "undrained")
+
+
+@require_POST
+@requires(Capability.OPERATE)
+def enable(request: HttpRequest, name: str) -> HttpResponse:
+    engine = get_object_or_404(Engine, name=name, state=State.DISABLED)
+    return _set(request, engine, State.ACTIVE, "enabled")
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Capability.OPERATE)
+def disable(request: HttpRequest, name: str) -> HttpResponse:
+    """Blocked while a route gives the engine weight: the page offers Drain instead."""
+    engine = get_object_or_404(Engine, name=name)
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            routing_actions.disable_engine(engine, actor=_actor(request), reason=form.cleaned_data["reason"])
+        except EngineInUse:
+            form.add_error(None, f"{name} still has traffic. Nothing was changed.")
+        except StaleEngine:
+            return _moved(request, name)
+        else:
+            messages.success(request, f"{name} is disabled.")
+            return redirect("console:engine", name)
+    weighted = [(route, member) for route, member in routes_naming(name) if member.weight]
+    context = {"engine": engine, "form": form, "weighted": weighted}
+    return render(request, "engines/disable.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Capability.OPERATE)
+def delete(request: HttpRequest, name: str) -> HttpResponse:
+    """Blocked while a route names the engine."""
+    engine = get_object_or_404(Engine, name=name)
+    form = ConfirmName(request.POST or None, name=name)
+    if request.method == "POST" and form.is_valid():
+        try:
+            routing_actions.remove_engine(engine, actor=_actor(request), reason=form.cleaned_data["reason"])
+        except EngineInUse as used:
+            form.add_error(None, f"Still named by {', '.join(used.routes)}. Nothing was deleted.")
+        else:
+            messages.success(request, f"{name} deleted.")
+            return redirect("console:engines")
+    context = {"engine": engine, "form": form, "naming": routes_naming(name)}
+    return render(request, "engines/delete.html", context, status=422 if form.errors else 200)
+
+
+def _set(request: HttpRequest, engine: Engine, state: Engine.State, reason: str) -> HttpResponse:
+    try:
+        set_state(engine, state, actor=_actor(request), reason=reason)
+    except StaleEngine:
+        return _moved(request, engine.name)
+    messages.success(request, f"{engine.name} is {state.label.lower()}.")
+    return redirect("console:engine", engine.name)
+
+
+def _moved(request: HttpRequest, name: str) -> HttpResponse:
+    messages.warning(request, f"Somebody else changed {name} meanwhile. Nothing of yours was applied.")
+    return redirect("console:engine", name)
+
+
+def shares_without(name: str) -> list[dict[str, Any]]:
+    """Per route with weight on the engine: who answers now, and who would answer while it drains."""
+    table, health = in_force()
+    moves = []
+    for route, member in routes_naming(name):
+        if not member.weight:
+            continue
+        now = answered(table, health, route)
+        then = answered(without(table, name), health, route)
+        others = sorted((set(now) | set(then)) - {NOBODY})
+        changes = [(other, now[other], then[other]) for other in others]
+        moves.append({"route": route, "weight": member.weight, "changes": changes, "refused": then[NOBODY]})
+    return moves
+
+
+urlpatterns: list[URLPattern] = [
+    path("engines/<str:name>/drain/", drain, name="engine-drain"),
+    path("engines/<str:name>/undrain/", undrain, name="engine-undrain"),
+    path("engines/<str:name>/enable/", enable, name="engine-enable"),
+    path("engines/<str:name>/disable/", disable, name="engine-disable"),
+    path("engines/<str:name>/delete/", delete, name="engine-delete"),
+]

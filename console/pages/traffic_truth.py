@@ -1,0 +1,162 @@
+"""What a route was asked to do, who acknowledged it and what was observed: figures of the traffic page."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from engines.models import Engine
+from routing import windows
+from routing.models import Bucket, GatewayReport, Route, RouteRevision, TableRevision
+from routing.publish import members_from_json
+from routing.table import Member, Role
+from routing.windows import Figures
+
+REPORT_FRESH = timedelta(seconds=10)
+CONFIRM_WITHIN = timedelta(seconds=15)
+OBSERVED_OVER = timedelta(seconds=60)
+# Fewer requests than this say nothing about a share.
+ENOUGH = 30
+
+
+class Convergence(StrEnum):
+    """How the observed share of an engine stands to the requested one."""
+
+    CONVERGED = "converged"
+    DRIFTING = "not yet converged"
+    DIVERTED = "diverted"  # assigned as requested, but another engine answered
+    WAITING = "too few requests"
+    NONE = "no requests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareRow:
+    """`observed` is the engine's share of requests from 0 to 1; None without requests."""
+
+    engine: Engine
+    member: Member
+    observed: float | None
+    n: int
+    figures: Figures
+    convergence: Convergence
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Gateways that route by the revision, of those that reported in the last 10 s."""
+
+    done: int
+    reporting: int
+
+    @property
+    def complete(self) -> bool:
+        return self.reporting > 0 and self.done == self.reporting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    revision: RouteRevision
+    rows: Sequence[ShareRow]
+    acknowledged: Acknowledged
+    late: bool
+    total: int
+    seconds: float
+    as_of: datetime
+
+    @property
+    def requests_per_second(self) -> float | None:
+        return self.total / self.seconds if self.total else None
+
+    @property
+    def observed(self) -> bool:
+        """Every engine of the split is seen at its share, with enough requests to say so."""
+        split = [row for row in self.rows if row.member.role is Role.SPLIT]
+        return all(row.convergence is Convergence.CONVERGED for row in split)
+
+    @property
+    def tolerance(self) -> float | None:
+        """The widest band in points inside which a share of this many requests counts as converged."""
+        shares = [row.member.weight for row in self.rows if row.member.role is Role.SPLIT]
+        return max((band(share, self.total) for share in shares), default=None) if self.total else None
+
+
+def band(share: float, n: int) -> float:
+    """Points around `share` per cent: 3 standard deviations of a sample of n, at least 2."""
+    ratio = share / 100
+    return max(2.0, 300 * math.sqrt(ratio * (1 - ratio) / n))
+
+
+def convergence(requested: float, assigned: int, answered: int, total: int) -> Convergence:
+    if total == 0:
+        return Convergence.NONE
+    if total < ENOUGH:
+        return Convergence.WAITING
+    tolerance = band(requested, total)
+    if abs(100 * answered / total - requested) <= tolerance:
+        return Convergence.CONVERGED
+    if abs(100 * assigned / total - requested) <= tolerance:
+        return Convergence.DIVERTED
+    return Convergence.DRIFTING
+
+
+def acknowledged(version: int, reports: Iterable[int]) -> Acknowledged:
+    """`reports` are the table versions of the gateways that reported lately."""
+    versions = list(reports)
+    return Acknowledged(sum(seen >= version for seen in versions), len(versions))
+
+
+def carrying_version(revision: RouteRevision) -> int:
+    """The first table that carries the revision; tables older than those kept carry it too."""
+    since = TableRevision.objects.filter(at__gte=revision.at).order_by("version")
+    for table in since[:10]:
+        entry = table.body["routes"].get(revision.route.name)
+        if entry is not None and entry["revision"] >= revision.number:
+            return table.version
+    newest = TableRevision.objects.order_by("-version").first()
+    return newest.version if newest else 0
+
+
+def truth(route: Route, *, now: datetime) -> Truth:
+    revision = route.current()
+    since = max(now - OBSERVED_OVER, revision.at)
+    rows = windows.buckets(since, now, route=route.name)
+    reports = GatewayReport.objects.filter(at__gte=now - REPORT_FRESH).values_list("table_version", flat=True)
+    seen = acknowledged(carrying_version(revision), reports)
+    seconds = max((now - since).total_seconds(), 1.0)
+    return Truth(
+        revision=revision,
+        rows=_rows(members_from_json(revision.members), rows, since=since, seconds=seconds),
+        acknowledged=seen,
+        late=not seen.complete and now - revision.at > CONFIRM_WITHIN,
+        total=sum(bucket.total for bucket in rows),
+        seconds=seconds,
+        as_of=now,
+    )
+
+
+def _rows(members: Sequence[Member], buckets: Sequence[Bucket], *, since: datetime, seconds: float) -> list[ShareRow]:
+    engines: Mapping[str, Engine] = {
+        engine.name: engine for engine in Engine.objects.filter(name__in=[member.engine for member in members])
+    }
+    total = sum(bucket.total for bucket in buckets)
+    assigned = {
+        member.engine: sum(bucket.total for bucket in buckets if bucket.arm == member.engine) for member in members
+    }
+    shares = []
+    for member in members:
+        if member.engine not in engines:
+            continue
+        own = [bucket for bucket in buckets if bucket.engine == member.engine]
+        figures = windows.merge(own, start=since, seconds=seconds)
+        shares.append(
+            ShareRow(
+                engine=engines[member.engine],
+                member=member,
+                observed=figures.total / total if total else None,
+                n=figures.total,
+                figures=figures,
+                convergence=convergence(member.weight, assigned[member.engine], figures.total, total),
+            )
+        )
+    return shares
