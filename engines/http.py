@@ -4,8 +4,9 @@ The gateway has its own transport, because it forwards raw events.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ class HttpEngineClient:
             raise EngineFailure(TRUNCATED)
         return GenerateResponse(chunk.text, chunk.finish_reason, usage, chunk.reasoning, chunk.tool_calls)
 
-    async def stream(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks as they come. Wrap in contextlib.aclosing: leaving early then aborts the engine at once."""
         path, body = self._prepared(request, stream=True)
         reader = _Reader(self.adapter, request.operation, self.deadlines)
@@ -119,6 +120,12 @@ class HttpEngineClient:
             context_length=listing.context_length,
             error=models.failure.message if isinstance(models, EngineFailure) else "",
         )
+
+    def with_deadlines(self, deadlines: Deadlines) -> "HttpEngineClient":
+        """The same replica with other limits."""
+        other = copy(self)
+        other.deadlines = deadlines
+        return other
 
     def supports(self, feature: Feature) -> Support:
         return self.adapter.supports(feature, self.record)

@@ -5,12 +5,14 @@ from typing import ClassVar
 
 from engines.adapters.openai import OpenAIAdapter
 from engines.client import Answer, Feature
+from engines.prometheus import Source
 
 
 class CustomAdapter(OpenAIAdapter):
     kind = "custom"
     title = "Custom (HuggingFace)"
-    metric_prefixes = ("hf:", "vllm:")
+    metric_prefixes = ("hf:",)
+    metric_sources: ClassVar[Mapping[str, Source]] = {"steps": Source("engine_steps_total", "sum")}
     features: ClassVar[Mapping[Feature, Answer]] = {
         Feature.TOKENIZE: Answer.YES,
         Feature.METRICS: Answer.YES,

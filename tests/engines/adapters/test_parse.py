@@ -108,7 +108,7 @@ def test_vllms_metrics_are_summed_over_its_ranks():
 
 def test_the_custom_kinds_metrics_have_their_own_prefix():
     values = metrics("custom", "custom_metrics.txt")
-    assert (values["running"], values["kv_use"], values["prefix_hits"]) == (2, 0.25, 100)
+    assert (values["running"], values["kv_use"], values["prefix_hits"], values["steps"]) == (2, 0.25, 100, 60)
     assert values["awake"] is None
 
 
