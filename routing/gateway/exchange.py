@@ -53,7 +53,7 @@ class Exchange:
         self._receive = receive
         self.reply = Reply(send, hub.loop)
         self.snapshot = hub.follower.snapshot
-        self.started = hub.loop.time()
+        self.started = monotonic()
         self.accepted_at = time.time()
         token = os.urandom(16).hex()
         self.request_id = "req_" + token

@@ -26,9 +26,7 @@ class EventStream:
         "done", "finish_reason", "has_content", "pieces", "usage",
     )  # fmt: skip
 
-    def __init__(
-        self, adapter: Adapter, operation: Operation, *, engine: str, served: str, public: str, wants_usage: bool
-    ) -> None:
+    def __init__(self, adapter: Adapter, operation: Operation, *, engine: str, public: str, wants_usage: bool) -> None:
         self._adapter = adapter
         self._operation = operation
         self._engine = engine
