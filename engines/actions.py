@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from engines.actors import Actor
+from engines.actors import CONTROLLER, Actor
 from engines.models import Engine, EngineCheck, HealthSample, Replica
 from engines.signals import changed
 
@@ -135,7 +135,7 @@ class ProbeRecord:
 
 @transaction.atomic
 def record_probes(records: Iterable[ProbeRecord]) -> list[Replica]:
-    """Stores the probes and returns replicas that entered or left the rotation. Unaudited: nobody decided it."""
+    """Stores the probes and returns replicas that entered or left the rotation. Scores are not audited."""
     flipped = []
     for record in records:
         replica = Replica.objects.select_related("engine").filter(pk=record.replica_id).first()
@@ -144,6 +144,7 @@ def record_probes(records: Iterable[ProbeRecord]) -> list[Replica]:
         if replica.in_rotation != record.in_rotation:
             flipped.append(replica)
         _store_probe(replica, record)
+        _learn(replica.engine, record)
     return flipped
 
 
@@ -156,6 +157,18 @@ def _store_probe(replica: Replica, record: ProbeRecord) -> None:
     HealthSample.objects.create(
         replica=replica, at=record.at, score=record.score, in_rotation=record.in_rotation, worst=record.worst
     )
+
+
+def _learn(engine: Engine, record: ProbeRecord) -> None:
+    """Keep what a probe found out where the operator declared nothing. Audited: gateways route by it."""
+    features = {**record.detected, **engine.features}
+    length = engine.context_length or record.context_length
+    if features == engine.features and length == engine.context_length:
+        return
+    before = describe(engine)
+    engine.features, engine.context_length = features, length
+    engine.save(update_fields=["features", "context_length"])
+    _announce("engine.detect", engine, actor=CONTROLLER, reason="found by a probe", before=before)
 
 
 def mark_suspect(replica_ids: Iterable[int], *, now: datetime) -> None:

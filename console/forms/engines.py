@@ -107,7 +107,7 @@ class EngineForm(ConnectionForm):
             self.fields[f"feature_{feature}"] = forms.ChoiceField(
                 choices=ANSWERS,
                 label=feature.value.replace("_", " "),
-                initial=engine.features.get(feature, Answer.UNKNOWN) if engine else Answer.UNKNOWN,
+                initial=_declared(engine, feature),
                 required=False,
             )
         if engine is not None:
@@ -142,8 +142,20 @@ class EngineForm(ConnectionForm):
         )
 
     def _features(self) -> dict[str, str]:
-        answers = {feature.value: self.cleaned_data[f"feature_{feature}"] for feature in Feature}
-        return {name: answer for name, answer in answers.items() if answer in (Answer.YES, Answer.NO)}
+        """What is declared, and what a probe detected where nothing is declared."""
+        stored = self.engine.features if self.engine else {}
+        answers = {name: text for name, text in stored.items() if text.endswith(":detected")}
+        for feature in Feature:
+            answer = self.cleaned_data[f"feature_{feature}"]
+            if answer in (Answer.YES, Answer.NO):
+                answers[feature.value] = f"{answer}:declared"
+        return answers
+
+
+def _declared(engine: Engine | None, feature: Feature) -> str:
+    """Only what an operator said: a detected answer stays open to the next detection."""
+    answer, _, source = (engine.features.get(feature, "") if engine else "").partition(":")
+    return answer if answer and source != "detected" else Answer.UNKNOWN.value
 
 
 class ReasonForm(forms.Form):

@@ -95,7 +95,7 @@ def seen(replica: Replica) -> ReplicaSeen:
 
 def worst_input(health: Mapping[str, Any]) -> tuple[str, float] | None:
     """Name of the input that costs most and what it costs; None when nothing is lost or nothing is known."""
-    rows = [row for row in health.get("breakdown") or () if (row.get("points_lost") or 0) > 0]
+    rows = [row for row in health.get("rows") or () if (row.get("points_lost") or 0) > 0]
     if not rows:
         return None
     row = max(rows, key=lambda row: row["points_lost"])

@@ -54,9 +54,9 @@ class BreakdownRow:
 class Breakdown:
     rows: Sequence[BreakdownRow]
     score: float | None
-    weight: float
     lost: float
     missing: int
+    confidence: float | None
     remedy: str
     error: str
     error_title: str
@@ -76,9 +76,9 @@ def breakdown(replica: Replica, *, now: datetime, limits: Limits | None = None) 
     return Breakdown(
         rows=rows,
         score=replica.score,
-        weight=sum(row.weight for row in rows if row.known),
         lost=sum(row.lost or 0.0 for row in rows),
         missing=sum(not row.known for row in rows),
+        confidence=health.get("confidence"),
         remedy=remedy(stored, in_rotation=replica.in_rotation, advice=str(health.get("advice") or ""), limits=limits),
         error=error,
         error_title=error_title(str(health.get("error_kind") or ""), replica.url),

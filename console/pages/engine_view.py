@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from console.pages.cards import Card, cards, seen
+from console.pages.engine_health import NAMES
 from console.pages.states import EngineState, engine_state
 from engines.adapters import get_adapter
 from engines.client import Feature, Support
@@ -28,6 +29,11 @@ class Line:
     running: int | None
     waiting: int | None
     kv_use: float | None
+
+    @property
+    def worst(self) -> str:
+        name = self.card.worst[0] if self.card.worst else ""
+        return NAMES.get(name, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,10 @@ from console.models import AuditEvent
 from console.pages import engine_acts, engine_register
 from console.pages.engine_health import breakdown
 from console.pages.engine_view import detail, lines, samples, score_chart
+from console.probing import limits_of
 from engines.models import Engine
 from routing.actions import routes_naming
+from routing.publish import current_settings
 
 
 @require_GET
@@ -38,7 +40,7 @@ def _context(request: HttpRequest, engine: Engine) -> dict[str, Any]:
     return {
         "engine": engine,
         "detail": found,
-        "breakdown": breakdown(chosen, now=now) if chosen else None,
+        "breakdown": breakdown(chosen, now=now, limits=limits_of(current_settings())) if chosen else None,
         "chart": score_chart(samples(chosen, now=now), now=now) if chosen else None,
         "places": routes_naming(engine.name),
         "changes": AuditEvent.objects.filter(subject=f"engine:{engine.name}").order_by("-sequence")[:5],

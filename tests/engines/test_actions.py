@@ -54,14 +54,10 @@ def test_six_engines_get_six_colours():
 def test_an_edit_keeps_the_health_of_a_replica_whose_url_stays():
     engine = make_engine("alpha")
     replica = engine.replicas.get()
-    record = ProbeRecord(
-        replica_id=replica.pk, at=NOW, score=0.9, in_rotation=True, worst="", good=True, health={}
-    )
+    record = ProbeRecord(replica_id=replica.pk, at=NOW, score=0.9, in_rotation=True, worst="", good=True, health={})
     actions.record_probes([record])
     engine.refresh_from_db()
-    actions.edit_engine(
-        engine, spec(), replicas={replica.url: "", "http://127.0.0.1:2": ""}, actor=ANNA, reason=WHY
-    )
+    actions.edit_engine(engine, spec(), replicas={replica.url: "", "http://127.0.0.1:2": ""}, actor=ANNA, reason=WHY)
     replica.refresh_from_db()
     assert replica.score == 0.9
     assert engine.replicas.count() == 2
@@ -127,11 +123,45 @@ def test_a_probe_of_a_deleted_replica_is_dropped():
 
 
 def test_a_managed_replica_moves_with_its_process():
-    actions.register_engine(
-        spec(), replicas=[("http://127.0.0.1:1", "")], managed_by="hf", actor=ANNA, reason=WHY
-    )
+    actions.register_engine(spec(), replicas=[("http://127.0.0.1:1", "")], managed_by="hf", actor=ANNA, reason=WHY)
     actions.set_managed_url("hf", "http://127.0.0.1:2", actor=ANNA)
     actions.set_managed_url("hf", "http://127.0.0.1:2", actor=ANNA)
     assert AuditEvent.objects.filter(action="engine.move").count() == 1
     entry = from_json(table_in_force().body).engines["alpha"]
     assert [replica.url for replica in entry.replicas] == ["http://127.0.0.1:2"]
+
+
+def found(replica_id: int, **values: object) -> ProbeRecord:
+    base = {"at": NOW, "score": 1.0, "in_rotation": True, "worst": "", "good": True, "health": {}}
+    return ProbeRecord(replica_id=replica_id, **{**base, **values})
+
+
+def test_what_a_probe_finds_out_reaches_the_table_once():
+    replica = make_engine("alpha").replicas.get()
+    record = found(replica.pk, context_length=4096, detected={"metrics": "yes:detected"})
+    actions.record_probes([record])
+    actions.record_probes([record])
+    entry = from_json(table_in_force().body).engines["alpha"]
+    assert (entry.context_length, entry.features) == (4096, {"metrics": "yes:detected"})
+    assert AuditEvent.objects.filter(action="engine.detect").count() == 1
+
+
+def test_a_probe_never_overrules_the_operator():
+    engine = actions.register_engine(
+        spec(context_length=1000, features={"metrics": "no:declared"}),
+        replicas=[("http://127.0.0.1:1", "")],
+        actor=ANNA,
+        reason=WHY,
+    )
+    record = found(engine.replicas.get().pk, context_length=4096, detected={"metrics": "yes:detected"})
+    actions.record_probes([record])
+    engine.refresh_from_db()
+    assert (engine.context_length, engine.features) == (1000, {"metrics": "no:declared"})
+
+
+def test_a_closed_check_has_forgotten_its_key():
+    check = actions.open_check(kind="custom", url="http://127.0.0.1:1", served_model="m", sealed_key="sealed")
+    actions.close_check(check, [{"name": "DNS", "state": "ok"}])
+    check.refresh_from_db()
+    assert (check.sealed_key, check.rows) == ("", [{"name": "DNS", "state": "ok"}])
+    assert check.finished_at is not None

@@ -1,0 +1,48 @@
+"""Tasks of the worker: a message carries an id, the row carries the rest."""
+
+import asyncio
+
+from celery import shared_task
+from django.conf import settings
+
+from engines.actions import close_check, note_check
+from engines.checklist import Check, Target, checklist
+from engines.http import new_session
+from engines.models import EngineCheck
+from engines.sealing import SealBroken, unseal
+
+CHECK_SECONDS = 75.0
+
+
+@shared_task(name="engines.run_check", ignore_result=True)  # type: ignore[untyped-decorator]
+def run_check(number: int) -> None:
+    """Does nothing for a check that was deleted or has finished: a message may come twice."""
+    check = EngineCheck.objects.filter(pk=number, finished_at=None).first()
+    if check is None:
+        return
+    rows: list[dict[str, object]] = []
+    try:
+        asyncio.run(asyncio.wait_for(_run(check, rows), CHECK_SECONDS))
+    except TimeoutError:
+        rows.append({"name": "time", "state": "fail", "detail": f"Stopped after {CHECK_SECONDS:.0f} s."})
+    except SealBroken as broken:
+        rows.append({"name": "key", "state": "fail", "detail": str(broken)})
+    finally:
+        close_check(check, rows)
+
+
+async def _run(check: EngineCheck, rows: list[dict[str, object]]) -> None:
+    target = Target(
+        kind=check.kind,
+        url=check.url,
+        served_model=check.served_model,
+        api_key=unseal(check.sealed_key, settings.FERNET_KEY),
+    )
+    async with new_session(settings.ENGINE_NETWORKS) as session:
+        async for line in checklist(target, session=session, networks=settings.ENGINE_NETWORKS):
+            rows.append(row(line))
+            await asyncio.to_thread(note_check, check, rows)
+
+
+def row(line: Check) -> dict[str, object]:
+    return {"name": line.name, "state": line.state.value, "detail": line.detail, "seconds": line.seconds}
