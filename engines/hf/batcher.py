@@ -24,6 +24,12 @@ from engines.hf.sampling import SHORTEST_FIRST, sampler_list
 
 log = logging.getLogger(__name__)
 
+# The library's logger writes to the terminal by itself; ours decides where lines go.
+_library_log = logging.getLogger("ContinuousBatchingLogger")
+_library_log.handlers.clear()
+_library_log.propagate = True
+_library_log.setLevel(logging.WARNING)
+
 RESERVED_ANSWER_TOKENS = 512  # what an admitted request may be expected to write; more is paid by preemption
 HEAD_PATIENCE_SECONDS = 5.0  # how long smaller requests may pass a large one that does not fit yet
 LEAST_CACHE_TOKENS = 16_384

@@ -1,0 +1,1 @@
+"""Our HuggingFace engine server; the only place torch and transformers are imported."""
