@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from console.pages.engine_health import NAMES
 from console.pages.states import HEALTHY_FROM, EngineState, ReplicaSeen, Word, engine_state
 from console.pages.summary import TROUBLE, EngineNow
 from engines.models import Engine, HealthSample, Replica
@@ -49,6 +50,12 @@ class Card:
     @property
     def share_text(self) -> str:
         return " · ".join(share.text for share in self.shares[:2]) or "—"
+
+    @property
+    def chip(self) -> tuple[str, str]:
+        """Tone and word of the status; what nobody has looked at lately is not called healthy."""
+        known = self.state.word in (Word.DISABLED, Word.DRAINING)
+        return ("idle", "Stale") if self.state.stale and not known else (self.state.tone, self.state.word)
 
     @property
     def requests_per_second(self) -> float | None:
@@ -99,7 +106,7 @@ def worst_input(health: Mapping[str, Any]) -> tuple[str, float] | None:
     if not rows:
         return None
     row = max(rows, key=lambda row: row["points_lost"])
-    return str(row["name"]), float(row["points_lost"])
+    return NAMES.get(row["name"], row["name"]), float(row["points_lost"])
 
 
 def _card(engine: Engine, rows: Sequence[Bucket], places: tuple[Share, ...], now: datetime) -> Card:

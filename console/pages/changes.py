@@ -11,6 +11,7 @@ from routing.models import Route
 
 REVISION_ACTIONS = frozenset({"route.create", "route.split", "route.restore"})
 ICONS = {"route": "traffic", "engine": "engines", "key": "lock", "settings": "sliders"}
+SAYS_ALL = frozenset({"engine.active", "engine.draining", "engine.disabled"})
 VERBS = {
     "route.create": "created",
     "route.delete": "deleted",
@@ -67,10 +68,16 @@ class Change:
         return f"{reverse('console:audit')}?before={self.event.sequence + 1}#e{self.event.sequence}"
 
     @property
+    def lead(self) -> str:
+        """Who or what, and what happened to it; a colon where only figures follow."""
+        words = f"{self.subject} {self.verb}".strip()
+        return f"{words}:" if self.differences else words
+
+    @property
     def text(self) -> str:
         """One line without markup."""
         parts = [f"{row.name} {row.old or '—'} → {row.new or '—'}" for row in self.differences[:3]]
-        return " ".join([self.subject, self.verb, ", ".join(parts)]).replace("  ", " ").strip()
+        return " ".join(part for part in (self.lead, ", ".join(parts)) if part)
 
 
 def changes(events: Iterable[AuditEvent]) -> list[Change]:
@@ -90,7 +97,8 @@ def describe(event: AuditEvent, way_back: WayBack | None = None) -> Change:
     subject = name or kind.capitalize()
     if kind == "key":
         subject = f"Key {(event.after or event.before).get('name', name)}"
-    shown = differences(event.before, event.after) if event.before and event.after else ()
+    both = event.before and event.after and event.action not in SAYS_ALL
+    shown = differences(event.before, event.after) if both else ()
     verb = VERBS.get(event.action, "" if event.action in REVISION_ACTIONS else event.action)
     return Change(event, subject, verb, tuple(shown), way_back)
 

@@ -1,6 +1,6 @@
 """Objectives per route: figures now, how fast the error budget burns, and the last windows. Client traffic only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,8 @@ from django.core.cache import cache
 from django.db.models import Q, Sum
 
 from console.pages.summary import Burning
+from engines.slo import MIN_BAD, Count, Objective, Sli, Urgency, Verdict, burn_alerts, burn_rate, judge_window
+from engines.slo import objectives as asked
 from routing import windows
 from routing.models import Bucket, Route
 from routing.outcomes import Source
@@ -16,26 +18,18 @@ from routing.publish import current_settings
 from routing.table import Settings
 from routing.windows import Figures
 
-SPANS = {
-    "5 min": timedelta(minutes=5),
-    "1 h": timedelta(hours=1),
-    "6 h": timedelta(hours=6),
-    "3 d": timedelta(days=3),
-}
+# Seconds; half an hour only serves the alert rules, the others are columns.
+SPANS = {"5 min": 300, "30 min": 1800, "1 h": 3600, "6 h": 21_600, "3 d": 259_200}
+COLUMNS = ("5 min", "1 h", "6 h", "3 d")
+FRESH = SPANS["5 min"]
 STRIP = 30
-P95_ALLOWED = 0.05
 WATCH, PAGE = 1.0, 14.4
 KEEP_SECONDS = 60
+NAMES = {Sli.TTFT: "TTFT P95", Sli.E2E: "E2E P95", Sli.SUCCESS: "error rate"}
+MARKS = {Verdict.MET: "met", Verdict.BROKEN: "missed", Verdict.NO_DATA: "thin"}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Exact counters of one stretch; `judged` leaves blameless ends out."""
-
-    judged: int = 0
-    failed: int = 0
-    ttft_good: int = 0
-    e2e_good: int = 0
+# SLI → its good and total requests in one stretch.
+Counts = Mapping[Sli, Count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +62,7 @@ class Row:
     n: int
     burns: tuple[Burn, ...]
     marks: tuple[str, ...]
+    burning: Burning | None
 
     @property
     def met(self) -> int:
@@ -78,107 +73,96 @@ class Row:
         return self.met + self.marks.count("missed")
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """`allowed` is the share of requests that may miss it."""
-
-    key: str
-    name: str
-    target: str
-    allowed: float
-
-    def missed(self, counts: Counts | Figures) -> int:
-        if self.key == "errors":
-            return counts.failed
-        return counts.judged - (counts.ttft_good if self.key == "ttft" else counts.e2e_good)
-
-    def now(self, figures: Figures) -> float | None:
-        return {"ttft": figures.ttft_p95(), "e2e": figures.e2e_p95(), "errors": figures.error_rate}[self.key]
+def burn(count: Count, target: float) -> Burn:
+    """A miss or two among a handful say nothing yet; as many as MIN_BAD do."""
+    bad = count.total - count.good
+    if count.total * (1 - target) < 1 and 0 < bad < MIN_BAD:
+        return Burn(None, count.total)
+    return Burn(burn_rate(count, target), count.total)
 
 
-def objectives(settings: Settings) -> tuple[Objective, ...]:
-    return (
-        Objective("ttft", "TTFT P95", f"≤ {settings.ttft_limit:g} s", P95_ALLOWED),
-        Objective("e2e", "E2E P95", f"≤ {settings.e2e_limit:g} s", P95_ALLOWED),
-        Objective("errors", "error rate", f"< {settings.error_rate_limit * 100:g} %", settings.error_rate_limit),
-    )
-
-
-def burn(missed: int, judged: int, allowed: float) -> Burn:
-    """Budget spent per budget allowed. A single miss among a handful says nothing; three do."""
-    if not judged or (judged * allowed < 1 and 0 < missed < 3):
-        return Burn(None, judged)
-    return Burn(missed / judged / allowed, judged)
-
-
-def mark(missed: int, judged: int, allowed: float) -> str:
-    if not judged:
-        return "thin"
-    return "met" if missed / judged <= allowed else "missed"
-
-
-def burning(rows: Sequence[Row]) -> list[Burning]:
-    """Objectives whose budget burns in both short windows: one alone is a blip."""
-    found = []
-    for row in rows:
-        five, hour = row.burns[0], row.burns[1]
-        if five.times is not None and hour.times is not None and min(five.times, hour.times) >= WATCH:
-            word = "page" if min(five.times, hour.times) >= PAGE else "watch"
-            found.append(Burning(row.route, row.name, five.times, word))
-    return found
+def burning(found: Iterable[Row]) -> list[Burning]:
+    return [row.burning for row in found if row.burning]
 
 
 def rows(now: datetime) -> list[Row]:
     settings = current_settings()
+    goals = asked(ttft=settings.ttft_limit, e2e=settings.e2e_limit, error_rate=settings.error_rate_limit)
     found: list[Row] = []
     for route in Route.objects.order_by("name").values_list("name", flat=True):
         counts = spans(route, now)
-        last_five = windows.figures(now - SPANS["5 min"], now, route=route)
+        lately = windows.figures(now - timedelta(seconds=FRESH), now, route=route)
         until = windows.floor(now)
         since = until - STRIP * windows.WINDOW
         strip = windows.series(windows.buckets(since, until, route=route), since, until)
-        found += [_row(route, objective, last_five, counts, strip) for objective in objectives(settings)]
+        verdicts = [judge_window(_counts(window), goals).by_sli for window in strip]
+        for goal in goals:
+            marks = tuple(MARKS[verdict[goal.sli]] for verdict in verdicts)
+            found.append(_row(route, goal, settings, lately, counts, marks))
     return found
 
 
-def spans(route: str, now: datetime) -> list[Counts]:
-    """One stretch per SPANS. The last five minutes are read anew, the long ones once a minute."""
-    minute = windows.floor(now)
-    key = f"objectives:{route}:{minute:%d%H%M}"
-    fresh = _count(route, now, {"5 min": SPANS["5 min"]})
-    kept = cache.get(key)
+def spans(route: str, now: datetime) -> dict[int, Counts]:
+    """Seconds → counters. The last five minutes are read anew, the long stretches once a minute."""
+    key = f"objectives:{route}:{windows.floor(now):%d%H%M}"
+    kept: dict[int, Counts] | None = cache.get(key)
     if kept is None:
-        kept = _count(route, now, {name: span for name, span in SPANS.items() if name != "5 min"})
+        kept = _read(route, now, [seconds for seconds in SPANS.values() if seconds != FRESH])
         cache.set(key, kept, KEEP_SECONDS)
-    return [*fresh, *kept]
+    return {**_read(route, now, [FRESH]), **kept}
 
 
-def _count(route: str, now: datetime, wanted: dict[str, timedelta]) -> list[Counts]:
+def _read(route: str, now: datetime, wanted: Sequence[int]) -> dict[int, Counts]:
     sums: dict[str, Any] = {}
-    for i, span in enumerate(wanted.values()):
+    for seconds in wanted:
+        inside = Q(start__gte=now - timedelta(seconds=seconds))
         for column in ("ok", "failed", "ttft_good", "e2e_good"):
-            sums[f"{column}_{i}"] = Sum(column, filter=Q(start__gte=now - span), default=0)
-    found = Bucket.objects.between(now - max(wanted.values()), now).filter(route=route, source=Source.CLIENT)
-    total = found.aggregate(**sums)
-    return [
-        Counts(
-            judged=total[f"ok_{i}"] + total[f"failed_{i}"],
-            failed=total[f"failed_{i}"],
-            ttft_good=total[f"ttft_good_{i}"],
-            e2e_good=total[f"e2e_good_{i}"],
+            sums[f"{column}_{seconds}"] = Sum(column, filter=inside, default=0)
+    found = Bucket.objects.between(now - timedelta(seconds=max(wanted)), now)
+    total = found.filter(route=route, source=Source.CLIENT).aggregate(**sums)
+    return {
+        seconds: _slis(
+            ok=total[f"ok_{seconds}"],
+            failed=total[f"failed_{seconds}"],
+            ttft_good=total[f"ttft_good_{seconds}"],
+            e2e_good=total[f"e2e_good_{seconds}"],
         )
-        for i in range(len(wanted))
-    ]
+        for seconds in wanted
+    }
 
 
-def _row(route: str, objective: Objective, figures: Figures, counts: Sequence[Counts], strip: Sequence[Figures]) -> Row:
+def _counts(window: Figures) -> Counts:
+    return _slis(ok=window.ok, failed=window.failed, ttft_good=window.ttft_good, e2e_good=window.e2e_good)
+
+
+def _slis(*, ok: int, failed: int, ttft_good: int, e2e_good: int) -> Counts:
+    total = ok + failed
+    return {Sli.TTFT: Count(ttft_good, total), Sli.E2E: Count(e2e_good, total), Sli.SUCCESS: Count(ok, total)}
+
+
+def _row(
+    route: str,
+    goal: Objective,
+    settings: Settings,
+    lately: Figures,
+    counts: Mapping[int, Counts],
+    marks: tuple[str, ...],
+) -> Row:
+    name = NAMES[goal.sli]
+    now = {Sli.TTFT: lately.ttft_p95(), Sli.E2E: lately.e2e_p95(), Sli.SUCCESS: lately.error_rate}[goal.sli]
+    by_span = {seconds: slis[goal.sli] for seconds, slis in counts.items()}
+    alerts = burn_alerts(by_span, goal.target)
+    worst = max(alerts, key=lambda alert: alert.rule.urgency is Urgency.PAGE, default=None)
+    word = "page" if worst and worst.rule.urgency is Urgency.PAGE else "watch"
+    share = goal.sli is Sli.SUCCESS
     return Row(
         route=route,
-        name=objective.name,
-        target=objective.target,
-        now=objective.now(figures),
-        unit="share" if objective.key == "errors" else "seconds",
-        n=figures.judged,
-        burns=tuple(burn(objective.missed(count), count.judged, objective.allowed) for count in counts),
-        marks=tuple(mark(objective.missed(window), window.judged, objective.allowed) for window in strip),
+        name=name,
+        target=f"< {settings.error_rate_limit * 100:g} %" if share else f"≤ {goal.limit:g} s",
+        now=now,
+        unit="share" if share else "seconds",
+        n=lately.judged,
+        burns=tuple(burn(by_span[SPANS[column]], goal.target) for column in COLUMNS),
+        marks=marks,
+        burning=Burning(route, name, worst.short_rate, word) if worst else None,
     )

@@ -32,7 +32,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_GET
 def state(request: HttpRequest) -> HttpResponse:
     """Sentence, incident, engine cards and objectives: what is fetched every five seconds."""
-    return render(request, "overview/page.html#state", _state(timezone.now()))
+    return render(request, "overview/live.html", _state(timezone.now()))
 
 
 @require_GET
@@ -61,11 +61,12 @@ def _state(now: datetime) -> dict[str, Any]:
     carriers = gateways.acknowledgement(now)
     engines = [card.now for card in found]
     measured = any(row.n for row in rows)
-    phrases = summary.sentence(engines, burning, measured=measured, now=now)
+    stale = cards.stale_since(found)
+    phrases = summary.sentence(engines, burning, measured=measured, last_known=stale is not None, now=now)
     incident = summary.incident(
         engines,
         burning,
-        probes_stale_since=cards.stale_since(found),
+        probes_stale_since=stale,
         gateways_silent_since=carriers.last_heard if carriers.gateways and not carriers.present else None,
         now=now,
     )
@@ -73,7 +74,7 @@ def _state(now: datetime) -> dict[str, Any]:
         "now": now,
         "cards": found,
         "rows": rows,
-        "spans": list(objectives.SPANS),
+        "spans": objectives.COLUMNS,
         "gateways": carriers,
         "phrases": phrases,
         "plain": summary.plain(phrases),

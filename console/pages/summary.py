@@ -47,7 +47,7 @@ class Incident:
 
 
 def sentence(
-    engines: Sequence[EngineNow], burning: Sequence[Burning], *, measured: bool, now: datetime
+    engines: Sequence[EngineNow], burning: Sequence[Burning], *, measured: bool, last_known: bool, now: datetime
 ) -> list[Phrase]:
     """`measured` is False when no client request came in the last minutes: then nothing is said to be fine."""
     if not engines:
@@ -55,7 +55,8 @@ def sentence(
     used = [engine for engine in engines if engine.word is not Word.DISABLED]
     healthy = sum(engine.word is Word.HEALTHY for engine in used)
     noun = "engine" if len(used) == 1 else "engines"
-    phrases = [Phrase(f"{healthy} of {len(used)} {noun} healthy", strong=True)]
+    phrases = [Phrase("Last known: ")] if last_known else []
+    phrases.append(Phrase(f"{healthy} of {len(used)} {noun} healthy", strong=True))
     for engine in _worst_first(used):
         phrases.append(Phrase(f"; {engine.name} {engine.word.lower()}{_since(engine.since, now)}"))
     phrases.append(Phrase(". "))
