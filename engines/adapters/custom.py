@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from engines.adapters import fields
 from engines.adapters.openai import OpenAIAdapter
-from engines.client import Answer, Feature
+from engines.client import Answer, Feature, Operation
 from engines.prometheus import Source
 
 
@@ -13,6 +14,10 @@ class CustomAdapter(OpenAIAdapter):
     title = "Custom (HuggingFace)"
     metric_prefixes = ("hf:",)
     metric_sources: ClassVar[Mapping[str, Source]] = {"steps": Source("engine_steps_total", "sum")}
+    allowed: ClassVar[Mapping[Operation, frozenset[str]]] = {
+        Operation.CHAT: fields.CUSTOM_CHAT,
+        Operation.COMPLETION: fields.CUSTOM_COMPLETION,
+    }
     features: ClassVar[Mapping[Feature, Answer]] = {
         Feature.TOKENIZE: Answer.YES,
         Feature.METRICS: Answer.YES,
@@ -22,7 +27,8 @@ class CustomAdapter(OpenAIAdapter):
         Feature.LOGPROBS: Answer.NO,
         Feature.GUIDED: Answer.NO,
         Feature.TOOLS: Answer.NO,
-        Feature.REASONING: Answer.NO,
+        # honoured where the model's chat template knows it
+        Feature.REASONING: Answer.UNKNOWN,
         Feature.PENALTIES: Answer.NO,
         Feature.MULTIPLE_CHOICES: Answer.NO,
     }

@@ -12,6 +12,10 @@ TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 CHAT = SAMPLING | SHAPING | TOOLS | {"messages", "max_completion_tokens", "top_logprobs"}
 COMPLETION = SAMPLING | SHAPING | {"prompt", "echo", "best_of"}
 
+# min_p and what follows it are refused by our server in words, which is better than ignoring them here
+CUSTOM_CHAT = CHAT | {"reasoning_effort", "min_p", "min_tokens", "stop_token_ids"}
+CUSTOM_COMPLETION = COMPLETION | {"min_p", "min_tokens", "stop_token_ids", "suffix"}
+
 VLLM_EXTRA = frozenset(
     {
         "structured_outputs",

@@ -82,7 +82,7 @@ class OpenAIAdapter:
             return _KEEP if has is Answer.YES and name in self.allowed[operation] else _SKIP
         if feature in BEST_EFFORT:
             return _KEEP if has is Answer.YES and name in self.allowed[operation] else feature
-        return _KEEP if name in self.allowed[operation] else _DROP
+        return _KEEP  # never answer as if it had not been asked for: an engine that cannot do it refuses it
 
     def headers(self, *, api_key: str | None, request_id: str) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}

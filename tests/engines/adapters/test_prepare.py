@@ -60,6 +60,18 @@ def test_a_shaping_field_stays_so_that_the_engine_itself_refuses_it():
     assert prepare("custom", {**CHAT, "logprobs": True, "top_logprobs": 2}).body["logprobs"] is True
 
 
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_constrained_output_is_never_dropped_in_silence(kind):
+    for name in ("structured_outputs", "response_format"):
+        body = prepare(kind, {**CHAT, name: {"type": "json_object", "regex": "a"}}).body
+        assert body[name] == {"type": "json_object", "regex": "a"}
+
+
+def test_reasoning_effort_reaches_the_custom_kind_where_it_is_declared():
+    body = {**CHAT, "reasoning_effort": "low"}
+    assert prepare("custom", body, record={"reasoning": "yes"}).body["reasoning_effort"] == "low"
+
+
 def test_neutral_values_of_lacking_features_are_left_out_in_silence():
     neutral = {"n": 1, "logprobs": False, "presence_penalty": 0, "tools": [], "tool_choice": "auto",
                "response_format": {"type": "text"}, "seed": None}  # fmt: skip
