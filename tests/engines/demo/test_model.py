@@ -78,7 +78,7 @@ def test_the_chat_template_takes_lists_of_parts_and_refuses_unknown_roles(speake
 
 
 def test_nine_thousand_tokens_of_input_still_give_an_answer(speaker: Speaker) -> None:
-    filler = "The gateway carries the traffic. " * 1_300
+    filler = "The gateway carries the traffic. " * 1_700
     assert len(speaker.tokenizer.encode(filler)) > 9_000
     (said,) = answers(speaker, [[{"role": "user", "content": filler + "What is a canary?"}]], limit=4)
     assert said
