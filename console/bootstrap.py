@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from console import env
 from console.models import Role, User
@@ -20,6 +21,7 @@ from engines.models import Engine
 from routing import actions as routing_actions
 from routing import configuration, keys
 from routing.models import Route, SettingsRevision
+from routing.publish import publish_health, published_health
 from routing.table import Member, Settings
 from routing.table import Role as RouteRole
 
@@ -104,9 +106,11 @@ def seed_demo() -> dict[str, Any]:
 
 
 def move_demo_engines() -> None:
-    """This start may use other ports than the last one."""
+    """This start may use other ports than the last one, and its processes have shown nothing yet."""
     for demo in DEMO_ENGINES:
         engine_actions.set_managed_url(demo.name, demo.url, actor=BOOTSTRAP)
+    engine_actions.forget_probes(demo.name for demo in DEMO_ENGINES)
+    publish_health(published_health(), now=timezone.now())
 
 
 def make_admin(name: str) -> str | None:

@@ -50,16 +50,27 @@ class DatabaseDoors:
         return unseal(ciphertext, settings.FERNET_KEY) or ""
 
 
-def make_application() -> Gateway:
+class Application:
+    """The gateway, and at its end the telemetry that still has to be sent."""
+
+    def __init__(self) -> None:
+        self.stop_telemetry = telemetry.start("gateway")
+        self.gateway = make_gateway()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await self.gateway(scope, receive, send)
+        if scope["type"] == "lifespan":
+            self.stop_telemetry()
+
+
+def make_gateway() -> Gateway:
     gateway_id = f"{socket.gethostname()}:{settings.GATEWAY_PORT}:{os.getpid()}"
-    stop = telemetry.start("gateway")
     options = Options(
         gateway_id=gateway_id,
         token_key=settings.INTERNAL_TOKEN_KEY.encode(),
         address_allowed=lambda address: is_allowed(address, settings.ENGINE_NETWORKS),
-        on_stop=stop,
     )
     return Gateway(DatabaseDoors(gateway_id, telemetry.outcome_meter()), options)
 
 
-application = make_application()
+application = Application()

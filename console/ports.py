@@ -27,6 +27,6 @@ def require_free(addresses: Iterable[Address]) -> None:
             try:
                 probe.bind((address.host, address.port))
             except OSError as error:
-                raise PortBusy(
-                    f"{address.host}:{address.port} cannot be used ({error.strerror}). Set {address.variable} to a free port."
-                ) from error
+                where = f"{address.host}:{address.port}"
+                message = f"{where} cannot be used ({error.strerror}). Set {address.variable} to a free port."
+                raise PortBusy(message) from error

@@ -1,5 +1,6 @@
 """The processes of one machine, and the supervisor configuration that runs them. Pure apart from settings."""
 
+import getpass
 import shlex
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from console import env
 from console.bootstrap import DEMO_ENGINES
 from console.ports import Address
 from engines.hf.demo import MODEL_DIR, SERVED_MODEL
@@ -52,17 +54,17 @@ def console_processes() -> list[Process]:
         "console.asgi:application",
     )
     worker = python(
+        "-W",
+        "ignore::RuntimeWarning:celery.platforms",  # as root on a laptop: its own user is the deployment's business
         "-m",
         "celery",
+        "--quiet",
         "-A",
         "console.celery",
         "worker",
-        "--pool",
-        "threads",
-        "--concurrency",
-        "4",
-        "--loglevel",
-        "WARNING",
+        "--pool=threads",
+        "--concurrency=4",
+        "--loglevel=WARNING",
         "--without-gossip",
         "--without-mingle",
     )
@@ -124,20 +126,26 @@ def socket_path() -> Path:
 def supervisor_config(processes: Sequence[Process]) -> str:
     """Output goes to supervisord's own, so one terminal shows one log; each process writes its pid file."""
     folder, control = run_dir(), socket_path()
+    password = env.secret("SUPERVISOR_PASSWORD", Path(settings.DATA_DIR))
     head = f"""[supervisord]
 nodaemon = true
 logfile = /dev/null
 logfile_maxbytes = 0
 loglevel = warn
 pidfile = {folder / "supervisord.pid"}
+user = {getpass.getuser()}
 childlogdir = {folder}
 
 [unix_http_server]
 file = {control}
 chmod = 0700
+username = console
+password = {password}
 
 [supervisorctl]
 serverurl = unix://{control}
+username = console
+password = {password}
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface

@@ -186,10 +186,11 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # Logs: one readable line each, to the process's own stream
+PROCESS = f"{env.text('PROCESS_NAME', 'manage'):<10}"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {"line": {"format": "{asctime} " + PROCESS + " {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {"django.server": {"level": "WARNING"}, "daphne": {"level": "WARNING"}},

@@ -118,6 +118,14 @@ def set_managed_url(managed_by: str, url: str, *, actor: Actor) -> None:
         _announce("engine.move", replica.engine, actor=actor, reason="ports of this start", before=before)
 
 
+@transaction.atomic
+def forget_probes(managed_by: Iterable[str]) -> None:
+    """Processes that `make run` starts anew are unknown until they are probed."""
+    Replica.objects.filter(managed_by__in=list(managed_by)).update(
+        health={}, score=None, in_rotation=False, probed_at=None, suspect_at=None
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRecord:
     """What one probe found, ready to store. `detected` holds features that were found out."""

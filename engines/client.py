@@ -153,6 +153,7 @@ class EngineHealth:
     version: str | None = None
     timed_out: bool = False
     error: str = ""
+    error_kind: FailureKind | None = None
 
 
 class EngineClient(Protocol):

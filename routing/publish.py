@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from engines.models import Engine
+from engines.models import Engine, Replica
 from routing.models import ApiKey, HealthHead, RouteRevision, SettingsRevision, TableHead, TableRevision
 from routing.table import (
     EngineEntry,
@@ -82,6 +82,12 @@ def publish_health(replicas: Mapping[int, ReplicaHealth], *, now: datetime) -> i
     return sequence
 
 
+def published_health() -> dict[int, ReplicaHealth]:
+    """The stored probe of every replica, as gateways route by it. Never probed ones are absent."""
+    probed = Replica.objects.exclude(probed_at=None)
+    return {replica.pk: _replica_health(replica, replica.probed_at) for replica in probed}
+
+
 def on_engine_changed(action: str, **_: object) -> None:
     publish(action)
 
@@ -118,6 +124,22 @@ def _engine_entry(engine: Engine) -> EngineEntry:
             for replica in sorted(engine.replicas.all(), key=lambda replica: replica.pk)
         ),
     )
+
+
+def _replica_health(replica: Replica, probed_at: datetime | None) -> ReplicaHealth:
+    load = replica.health.get("load", {})
+    return ReplicaHealth(
+        score=replica.score or 0.0,
+        in_rotation=replica.in_rotation,
+        at=probed_at.timestamp() if probed_at else 0.0,
+        running=_whole(load.get("running")),
+        waiting=_whole(load.get("waiting")),
+        kv_use=load.get("kv_use"),
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _key_entry(key: ApiKey) -> KeyEntry:

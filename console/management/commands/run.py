@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -35,18 +36,28 @@ class Command(BaseCommand):
         facts = bootstrap.start_demo() if demo else bootstrap.addresses()
         programs = processes.console_processes() + (processes.demo_processes() if demo else [])
         config = processes.run_dir() / "supervisord.conf"
+        config.touch(mode=0o600)
         config.write_text(processes.supervisor_config(programs))
         sys.exit(self.supervise(config, facts))
 
     def supervise(self, config: Path, facts: dict[str, Any]) -> int:
-        """Ctrl-C reaches supervisord by itself (same terminal); a TERM sent to us is passed on."""
-        child = subprocess.Popen([sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)])  # noqa: S603
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        """Whoever is told to stop, supervisord hears it and stops every process in its own time."""
+        command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603
+        threading.Thread(target=copy_output, args=(child,), daemon=True).start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: child.terminate())
         if wait_until_ready(child):
             self.stdout.write(bootstrap.banner(facts))
             self.stdout.flush()
         return child.wait()
+
+
+def copy_output(child: "subprocess.Popen[bytes]") -> None:
+    """One writer for the log: wherever it goes, no process overwrites another's lines."""
+    for line in child.stdout or ():
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
 
 
 def prepare() -> None:
