@@ -2,6 +2,7 @@
 
 import asyncio
 
+from asgiref.sync import async_to_sync, sync_to_async
 from celery import shared_task
 from django.conf import settings
 
@@ -22,7 +23,7 @@ def run_check(number: int) -> None:
         return
     rows: list[dict[str, object]] = []
     try:
-        asyncio.run(asyncio.wait_for(_run(check, rows), CHECK_SECONDS))
+        async_to_sync(_run)(check, rows)
     except TimeoutError:
         rows.append({"name": "time", "state": "fail", "detail": f"Stopped after {CHECK_SECONDS:.0f} s."})
     except SealBroken as broken:
@@ -38,10 +39,10 @@ async def _run(check: EngineCheck, rows: list[dict[str, object]]) -> None:
         served_model=check.served_model,
         api_key=unseal(check.sealed_key, settings.FERNET_KEY),
     )
-    async with new_session(settings.ENGINE_NETWORKS) as session:
+    async with asyncio.timeout(CHECK_SECONDS), new_session(settings.ENGINE_NETWORKS) as session:
         async for line in checklist(target, session=session, networks=settings.ENGINE_NETWORKS):
             rows.append(row(line))
-            await asyncio.to_thread(note_check, check, rows)
+            await sync_to_async(note_check)(check, rows)
 
 
 def row(line: Check) -> dict[str, object]:
