@@ -70,7 +70,7 @@ def make_model(folder: Path) -> int:
     tokenizer = Tokenizer(models.BPE({name: i for i, name in enumerate(dict.fromkeys(names))}, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>").save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=names[0]).save_pretrained(folder)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -194,14 +194,10 @@ async def run(options: argparse.Namespace, parameters: int, pid: int) -> dict[st
 
 
 def show(result: dict[str, object]) -> None:
-    print(
-        f"{'side':>14} {'streams':>8} {'requests':>9} {'tokens':>7} {'events':>7} {'tok/s':>8} {'TTFT p50':>9} {'p95 ms':>7}"
-    )
+    columns = ("streams", "requests", "tokens", "events", "tokens_per_second", "first_token_p50_ms")
+    print(" " * 14, *(f"{column:>18}" for column in columns))
     for side in result["sides"]:
-        print(
-            f"{side['name']:>14} {side['streams']:>8} {side['requests']:>9} {side['tokens']:>7}"
-            f" {side['events']:>7} {side['tokens_per_second']:>8} {side['first_token_p50_ms']:>9} {side['first_token_p95_ms']:>7}"
-        )
+        print(f"{side['name']:>14}", *(f"{side[column]:>18}" for column in columns))
     print(f"gain {result['gain']} (goal 2.5), goal 1500 tok/s, load {result['machine']['load_1m']}")
 
 

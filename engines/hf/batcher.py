@@ -1,6 +1,6 @@
 """The one seam around transformers' continuous batching manager: submit, cancel, stats.
 
-Everything here runs on the event loop's thread, except `build_manager` and the manager's own thread behind it.
+Everything here runs on the event loop's thread; the manager has its own (see manager.py).
 """
 
 from __future__ import annotations
@@ -14,28 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from transformers import ContinuousBatchingConfig, GenerationConfig
-from transformers.generation.continuous_batching.model_runner import infer_max_single_request_tokens
 from transformers.generation.continuous_batching.requests import RequestStatus
 
 from engines.hf.config import EngineConfig
 from engines.hf.loading import LoadedModel
-from engines.hf.sampling import SHORTEST_FIRST, sampler_list
+from engines.hf.manager import build_manager, fatal_error, kv_usage, stop_manager
 
 log = logging.getLogger(__name__)
 
-# The library's logger writes to the terminal by itself; ours decides where lines go.
-_library_log = logging.getLogger("ContinuousBatchingLogger")
-_library_log.handlers.clear()
-_library_log.propagate = True
-_library_log.setLevel(logging.WARNING)
-
 RESERVED_ANSWER_TOKENS = 512  # what an admitted request may be expected to write; more is paid by preemption
 HEAD_PATIENCE_SECONDS = 5.0  # how long smaller requests may pass a large one that does not fit yet
-LEAST_CACHE_TOKENS = 16_384
 WATCH_SECONDS = 0.1
-START_SECONDS = 120.0
-LEAST_FREE_SHARE = 0.02  # below it the scheduler drops unused prefix blocks
 
 
 class QueueFull(Exception):
@@ -105,7 +94,7 @@ class Batcher:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         if self._manager is not None:
-            await asyncio.to_thread(_stop_manager, self._manager)
+            await asyncio.to_thread(stop_manager, self._manager)
             self._manager = None
 
     def submit(self, job: Job) -> None:
@@ -130,13 +119,13 @@ class Batcher:
         self._admit()
 
     def stats(self) -> BatcherStats:
-        usage = _kv_usage(self._manager) if self.alive else None
+        usage = kv_usage(self._manager) if self.alive else None
         return BatcherStats(len(self._running), len(self._waiting), usage, self._steps(), self._restarts)
 
     @property
     def alive(self) -> bool:
         manager = self._manager
-        return manager is not None and manager.is_running() and _fatal_error(manager) is None
+        return manager is not None and manager.is_running() and fatal_error(manager) is None
 
     @property
     def stalled(self) -> bool:
@@ -229,7 +218,7 @@ class Batcher:
             self._admit()
 
     async def _restart(self) -> None:
-        error = _fatal_error(self._manager) if self._manager is not None else None
+        error = fatal_error(self._manager) if self._manager is not None else None
         log.error("the batching manager died (%s); restarting it", error)
         for job in list(self._running.values()):
             self._fail(job)
@@ -238,7 +227,7 @@ class Batcher:
         dead, self._manager = self._manager, None
         try:
             if dead is not None:
-                await asyncio.to_thread(_stop_manager, dead)
+                await asyncio.to_thread(stop_manager, dead)
             await self._start_manager()
         except Exception:  # the watchdog must live to try again; /health says 503 meanwhile
             log.exception("the batching manager did not start; next try in 1 s")
@@ -249,56 +238,3 @@ class Batcher:
         self.largest_request = min(self._loaded.context, manager.largest_request)
         self._capacity = manager.largest_request
         self._manager = manager
-
-
-def build_manager(loaded: LoadedModel, config: EngineConfig) -> Any:
-    """Blocks until the manager's thread has made its cache. Raises its error when it could not."""
-    blocks = config.num_blocks or default_blocks(loaded.context, config.page_size)
-    manager = loaded.model.init_continuous_batching(
-        generation_config=GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0),
-        continuous_batching_config=ContinuousBatchingConfig(
-            page_size=config.page_size,
-            num_blocks=blocks,
-            max_batch_tokens=config.max_batch_tokens,
-            max_requests_per_batch=min(config.max_running, config.max_batch_tokens),
-            scheduler_type=SHORTEST_FIRST,
-            safety_margin=LEAST_FREE_SHARE,
-        ),
-    )
-    manager.logit_processor = sampler_list()
-    manager.current_batch = 0
-    manager.start()
-    deadline = time.monotonic() + START_SECONDS
-    while manager.batch_processor is None and manager.is_running() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    if manager.batch_processor is None:
-        error = _fatal_error(manager)
-        raise RuntimeError(f"the batching manager did not start: {error}") from error
-    manager.largest_request = infer_max_single_request_tokens(manager.batch_processor.cache)
-    return manager
-
-
-def default_blocks(context: int, page_size: int) -> int:
-    """Room for one full context and half as much for the others, or for many short requests if that is more."""
-    return -(-max(context + context // 2, LEAST_CACHE_TOKENS) // page_size)
-
-
-def _stop_manager(manager: Any) -> None:
-    manager.stop(block=True, timeout=10.0, hard_stop=True)
-
-
-def _fatal_error(manager: Any) -> Exception | None:
-    return manager.background_thread_status.fatal_error  # type: ignore[no-any-return]
-
-
-def _kv_usage(manager: Any) -> float | None:
-    """Share of the cache that live requests hold, 0 to 1; unused prefix blocks count as free."""
-    processor = manager.batch_processor
-    if processor is None:
-        return None
-    cache = processor.cache
-    total = cache.num_sectors * cache.bytes_per_sector
-    idle = sum(
-        len(allocator.ledger.cached_blocks) * allocator.bytes_per_block for allocator in cache.cache_allocators.values()
-    )
-    return float(min(1.0, max(0.0, 1.0 - cache.compute_free_capacity() - idle / total)))

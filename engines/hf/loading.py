@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Mxfp4Config
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.quantization_config import Mxfp4Config
 
 from engines.hf.config import EngineConfig
 
@@ -39,13 +41,15 @@ class LoadedModel:
 def load(config: EngineConfig) -> LoadedModel:
     if not (config.model / "config.json").is_file():
         raise ModelUnusable(f"{config.model} holds no config.json; give the folder of a HuggingFace model")
+    if find_spec("psutil") is None:
+        raise ModelUnusable("psutil is not installed; without it transformers sees no memory for the cache")
     device = _device(config.device)
     settings = AutoConfig.from_pretrained(config.model, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(config.model, local_files_only=True)
     if not tokenizer.is_fast:
         raise ModelUnusable("the model has no tokenizer.json; only fast tokenizers can be streamed")
     extra = {"quantization_config": Mxfp4Config(dequantize=True)} if _needs_dequantizing(settings, device) else {}
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         config.model, dtype=_dtype(config.dtype, device), local_files_only=True, **extra
     )
     model = model.to(device).eval()

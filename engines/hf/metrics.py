@@ -22,23 +22,18 @@ class Metrics:
 
     def __init__(self, model_name: str, stats: Callable[[], BatcherStats | None]) -> None:
         self.registry = CollectorRegistry()
-        label = {"labelnames": ["model_name"], "registry": self.registry}
-        self.prompt_tokens = Counter("hf:prompt_tokens", "Prompt tokens.", **label).labels(model_name)
-        self.generation_tokens = Counter("hf:generation_tokens", "Tokens generated.", **label).labels(model_name)
-        self.prefix_queries = Counter(
-            "hf:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", **label
-        ).labels(model_name)
-        self.prefix_hits = Counter("hf:prefix_cache_hits", "Prompt tokens found in the prefix cache.", **label).labels(
-            model_name
-        )
-        self.first_token = self._histogram("hf:time_to_first_token_seconds", FIRST_TOKEN_BUCKETS, model_name)
-        self.between_tokens = self._histogram("hf:inter_token_latency_seconds", BETWEEN_BUCKETS, model_name)
-        self.whole = self._histogram("hf:e2e_request_latency_seconds", WHOLE_BUCKETS, model_name)
+        self._model_name = model_name
+        self.prompt_tokens = self._counter("hf:prompt_tokens", "Prompt tokens.")
+        self.generation_tokens = self._counter("hf:generation_tokens", "Tokens generated.")
+        self.prefix_queries = self._counter("hf:prefix_cache_queries", "Prompt tokens looked up in the cache.")
+        self.prefix_hits = self._counter("hf:prefix_cache_hits", "Prompt tokens found in the cache.")
+        self.first_token = self._histogram("hf:time_to_first_token_seconds", FIRST_TOKEN_BUCKETS)
+        self.between_tokens = self._histogram("hf:inter_token_latency_seconds", BETWEEN_BUCKETS)
+        self.whole = self._histogram("hf:e2e_request_latency_seconds", WHOLE_BUCKETS)
         self._success = self._by_reason("hf:request_success", "Requests answered.", "finished_reason")
         self._rejections = self._by_reason("hf:admission_rejections", "Requests refused for load.", "reason")
-        self._aborts = Counter("hf:request_aborts", "Requests left by their client.", **label).labels(model_name)
-        self._failures = Counter("hf:request_failures", "Requests the engine failed.", **label).labels(model_name)
-        self._model_name = model_name
+        self._aborts = self._counter("hf:request_aborts", "Requests left by their client.")
+        self._failures = self._counter("hf:request_failures", "Requests the engine failed.")
         self.registry.register(_Now(model_name, stats))
 
     def finished(self, reason: str) -> None:
@@ -56,12 +51,16 @@ class Metrics:
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
-    def _histogram(self, name: str, buckets: tuple[float, ...], model_name: str) -> Histogram:
+    def _counter(self, name: str, text: str) -> Counter:
+        counter = Counter(name, text, labelnames=["model_name"], registry=self.registry)
+        return counter.labels(self._model_name)
+
+    def _histogram(self, name: str, buckets: tuple[float, ...]) -> Histogram:
         what = name.removeprefix("hf:").replace("_", " ")
         histogram = Histogram(
             name, f"{what.capitalize()}.", labelnames=["model_name"], buckets=buckets, registry=self.registry
         )
-        return histogram.labels(model_name)
+        return histogram.labels(self._model_name)
 
     def _by_reason(self, name: str, text: str, reason: str) -> Counter:
         return Counter(name, text, labelnames=["model_name", reason], registry=self.registry)

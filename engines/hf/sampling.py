@@ -42,7 +42,7 @@ class Sampler(ContinuousBatchingLogitsProcessor):
                 self._rows.append((row, wish["temperature"], wish.get("top_k", 0), wish.get("top_p", 1.0)))
         return torch.zeros(len(requests_with_new_token), dtype=torch.int32)
 
-    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> Any:
         if not self._rows:
             return scores
         rows, temperatures, top_ks, top_ps = zip(*self._rows, strict=True)
