@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -15,8 +15,12 @@ QUESTIONS = load_questions()
 
 
 @pytest.fixture(scope="module")
-def speaker() -> Speaker:
-    return load(MODEL_DIR, dtype=torch.bfloat16)
+def speaker() -> Iterator[Speaker]:
+    """On one thread: for so small a model two threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield load(MODEL_DIR, dtype=torch.bfloat16)
+    torch.set_num_threads(threads)
 
 
 def right(speaker: Speaker, cases: Sequence[Case]) -> float:
@@ -78,7 +82,7 @@ def test_the_chat_template_takes_lists_of_parts_and_refuses_unknown_roles(speake
 
 
 def test_nine_thousand_tokens_of_input_still_give_an_answer(speaker: Speaker) -> None:
-    filler = "The gateway carries the traffic. " * 1_700
+    filler = "The gateway carries the traffic. " * 1_550
     assert len(speaker.tokenizer.encode(filler)) > 9_000
-    (said,) = answers(speaker, [[{"role": "user", "content": filler + "What is a canary?"}]], limit=4)
+    (said,) = answers(speaker, [[{"role": "user", "content": filler + "What is a canary?"}]], limit=2)
     assert said
