@@ -131,4 +131,5 @@ async def _send(
 
 
 async def _note_reuse(_session: Any, context: Any, _params: Any) -> None:
-    context.trace_request_ctx["reused"] = True
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx["reused"] = True

@@ -13,7 +13,11 @@ class CustomAdapter(OpenAIAdapter):
     kind = "custom"
     title = "Custom (HuggingFace)"
     metric_prefixes = ("hf:",)
-    metric_sources: ClassVar[Mapping[str, Source]] = {"steps": Source("engine_steps_total", "sum")}
+    metric_sources: ClassVar[Mapping[str, Source]] = {
+        "steps": Source("engine_steps_total", "sum"),
+        # made once when the process starts
+        "started_at": Source("prompt_tokens_created", "max"),
+    }
     allowed: ClassVar[Mapping[Operation, frozenset[str]]] = {
         Operation.CHAT: fields.CUSTOM_CHAT,
         Operation.COMPLETION: fields.CUSTOM_COMPLETION,

@@ -19,17 +19,18 @@ def read_stream(kind, name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "reasoning", "finish", "usage"),
+    ("kind", "name", "text", "reasoning", "finish", "usage"),
     [
-        ("vllm", "vllm_stream.sse", "The user greets.", "stop", Usage(7, 5, 4)),
-        ("trtllm", "trtllm_stream.sse", "Think.", "length", Usage(9, 2, 0)),
-        ("custom", "custom_stream.sse", "", "stop", Usage(7, 1, None)),
+        ("vllm", "vllm_stream.sse", "Hi", "The user greets.", "stop", Usage(7, 5, 4)),
+        ("trtllm", "trtllm_stream.sse", "Hi", "Think.", "length", Usage(9, 2, 0)),
+        ("custom", "custom_stream.sse", "A canary is the new engine", "", "length", Usage(9, 6, 0)),
     ],
 )
-def test_a_recorded_stream_gives_text_reasoning_finish_and_usage(kind, name, reasoning, finish, usage):
+def test_a_recorded_stream_gives_text_reasoning_finish_and_usage(kind, name, text, reasoning, *end):
     chunks = read_stream(kind, name)
-    assert "".join(chunk.text for chunk in chunks) == "Hi"
+    assert "".join(chunk.text for chunk in chunks) == text
     assert "".join(chunk.reasoning for chunk in chunks) == reasoning
+    finish, usage = end
     assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason] == [finish]
     assert chunks[-1].usage == usage
 
@@ -106,9 +107,11 @@ def test_vllms_metrics_are_summed_over_its_ranks():
     assert values["started_at"] == 1.79543904e9
 
 
-def test_the_custom_kinds_metrics_have_their_own_prefix():
+def test_the_custom_kinds_metrics_have_their_own_prefix_and_start_time():
     values = metrics("custom", "custom_metrics.txt")
-    assert (values["running"], values["kv_use"], values["prefix_hits"], values["steps"]) == (2, 0.25, 100, 60)
+    assert (values["running"], values["waiting"], values["input_tokens"]) == (0, 0, 21)
+    assert values["steps"] > 0
+    assert values["started_at"] == pytest.approx(1_795_452_506.6, abs=0.1)
     assert values["awake"] is None
 
 
