@@ -19,14 +19,14 @@ def read_stream(kind, name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "text", "reasoning", "finish", "usage"),
+    ("kind", "name", "text", "reasoning", "end"),
     [
-        ("vllm", "vllm_stream.sse", "Hi", "The user greets.", "stop", Usage(7, 5, 4)),
-        ("trtllm", "trtllm_stream.sse", "Hi", "Think.", "length", Usage(9, 2, 0)),
-        ("custom", "custom_stream.sse", "A canary is the new engine", "", "length", Usage(9, 6, 0)),
+        ("vllm", "vllm_stream.sse", "Hi", "The user greets.", ("stop", Usage(7, 5, 4))),
+        ("trtllm", "trtllm_stream.sse", "Hi", "Think.", ("length", Usage(9, 2, 0))),
+        ("custom", "custom_stream.sse", "A canary is the new engine", "", ("length", Usage(9, 6, 0))),
     ],
 )
-def test_a_recorded_stream_gives_text_reasoning_finish_and_usage(kind, name, text, reasoning, *end):
+def test_a_recorded_stream_gives_text_reasoning_finish_and_usage(kind, name, text, reasoning, end):
     chunks = read_stream(kind, name)
     assert "".join(chunk.text for chunk in chunks) == text
     assert "".join(chunk.reasoning for chunk in chunks) == reasoning
