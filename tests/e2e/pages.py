@@ -34,7 +34,9 @@ class Operator:
         assert "Overview" in entered.text, f"{self.user['name']} could not log in"
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.opener.close()
 
     def get(self, path: str) -> Page:

@@ -92,5 +92,4 @@ def test_an_engine_killed_mid_stream_is_told_to_the_client_and_comes_back(stack:
 
 
 def in_rotation(stack: Stack, name: str) -> bool:
-    engines = {engine["name"]: engine for engine in stack.healthz()["engines"]}
-    return any(replica["in_rotation"] for replica in engines[name]["replicas"])
+    return any(replica["in_rotation"] for replica in stack.healthz()["engines"][name]["replicas"])
