@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from engines.sse import EventTooLarge, Splitter, payload
 
 PAYLOADS = st.lists(
-    st.text(
-        alphabet=st.characters(exclude_characters="\r\n", exclude_categories=["Cs", "Zs", "Cc"]), min_size=1
-    ),
+    st.text(alphabet=st.characters(exclude_characters="\r\n", exclude_categories=["Cs", "Zs", "Cc"]), min_size=1),
     max_size=8,
 )
 
@@ -30,9 +28,7 @@ def feed_often(splitter: Splitter, chunk: bytes) -> None:
         splitter.feed(chunk)
 
 
-@given(
-    PAYLOADS, st.sampled_from(["\n", "\r\n", "\r"]), st.lists(st.integers(0, 400), max_size=20), st.booleans()
-)
+@given(PAYLOADS, st.sampled_from(["\n", "\r\n", "\r"]), st.lists(st.integers(0, 400), max_size=20), st.booleans())
 def test_any_cut_and_any_line_end_gives_the_same_payloads(texts, end, cuts, mark):
     events = "".join(f": note{end}data: {text}{end}{end}" for text in texts)
     data = (b"\xef\xbb\xbf" if mark else b"") + events.encode()

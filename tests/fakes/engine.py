@@ -99,9 +99,7 @@ class FakeEngine:
         quiet: dict[str, Any] = {"lifespan": "off", "log_level": "critical", "timeout_graceful_shutdown": 1}
         config = uvicorn.Config(self.app, http=_Protocol, interface="asgi3", timeout_keep_alive=5, **quiet)
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([sock],), name="fake-engine", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.run, args=([sock],), name="fake-engine", daemon=True)
         self._thread.start()
         while not self._server.started:
             time.sleep(0.002)
@@ -120,11 +118,7 @@ class FakeEngine:
         with contextlib.suppress(Gone):
             if path in self.extra_paths:
                 return await reply(send, *self.extra_paths[path])
-            if (
-                self.api_key
-                and path.startswith("/v1")
-                and headers.get("authorization") != f"Bearer {self.api_key}"
-            ):
+            if self.api_key and path.startswith("/v1") and headers.get("authorization") != f"Bearer {self.api_key}":
                 return await reply(send, 401, {"error": "Unauthorized"})
             if scope["method"] == "GET":
                 return await self._get(path, send)
@@ -135,9 +129,7 @@ class FakeEngine:
             await asyncio.sleep(self.health_delay)
             return await reply(send, self.health_status, b"")
         if path == "/v1/models":
-            data = [
-                {"id": name, "object": "model", "max_model_len": self.max_model_len} for name in self.models
-            ]
+            data = [{"id": name, "object": "model", "max_model_len": self.max_model_len} for name in self.models]
             return await reply(send, 200, {"object": "list", "data": data})
         if path == "/version":
             return await reply(send, 200, {"version": "0.32.0-fake"})
@@ -150,10 +142,7 @@ class FakeEngine:
         values = {"num_requests_running": self.running, "num_requests_waiting": self.waiting,
                   "kv_cache_usage_perc": self.kv_use, "iteration_tokens_total_count": self.steps,
                   "prefix_cache_queries_total": 100, "prefix_cache_hits_total": 25}  # fmt: skip
-        lines = [
-            f'{self.metrics_prefix}{name}{{engine="0",model_name="m"}} {value}'
-            for name, value in values.items()
-        ]
+        lines = [f'{self.metrics_prefix}{name}{{engine="0",model_name="m"}} {value}' for name, value in values.items()]
         return "\n".join([*lines, f"process_start_time_seconds {self.started_at}", ""]).encode()
 
     async def _post(self, scope: Any, path: str, headers: dict[str, str], receive: Any, send: Send) -> None:
@@ -165,9 +154,7 @@ class FakeEngine:
         self.requests.append((path, headers, body))
         if path == "/tokenize":
             tokens = list(range(len(body.get("prompt", "").split())))
-            return await reply(
-                send, 200, {"count": len(tokens), "max_model_len": self.max_model_len, "tokens": tokens}
-            )
+            return await reply(send, 200, {"count": len(tokens), "max_model_len": self.max_model_len, "tokens": tokens})
         if path not in ("/v1/chat/completions", "/v1/completions"):
             return await reply(send, 404, {"detail": "Not Found"})
         mode = body.get("model") if self.mode == "normal" else self.mode
@@ -225,11 +212,7 @@ class FakeEngine:
                 await part(send, event(choice(chat, word, None)))
 
     def _words(self, body: dict[str, Any]) -> list[str]:
-        words = (
-            [f"{word} " for word in self.text.split()]
-            if self.text
-            else [f"w{i} " for i in range(self.tokens)]
-        )
+        words = [f"{word} " for word in self.text.split()] if self.text else [f"w{i} " for i in range(self.tokens)]
         return words[: body.get("max_tokens") or body.get("max_completion_tokens") or len(words)]
 
 

@@ -94,7 +94,5 @@ async def reply(send: Send, status: int, body: dict[str, Any] | bytes, *, kind: 
     extra = [("content-length", str(len(data)))]
     extra += [("retry-after", retry_after)] if retry_after is not None else []
     extra += [("location", "http://169.254.169.254/")] if status == 307 else []
-    await start(
-        send, status, kind or ("text/html" if isinstance(body, bytes) else "application/json"), tuple(extra)
-    )
+    await start(send, status, kind or ("text/html" if isinstance(body, bytes) else "application/json"), tuple(extra))
     await finish(send, data)
