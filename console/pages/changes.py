@@ -68,6 +68,15 @@ class Change:
         return f"{reverse('console:audit')}?before={self.event.sequence + 1}#e{self.event.sequence}"
 
     @property
+    def all_values(self) -> list[Difference]:
+        """Every value of the entry, also those that stayed."""
+        before, after = self.event.before, self.event.after
+        return [
+            Difference(name, _text(before.get(name)), _text(after.get(name)))
+            for name in dict.fromkeys([*before, *after])
+        ]
+
+    @property
     def lead(self) -> str:
         """Who or what, and what happened to it; a colon where only figures follow."""
         words = f"{self.subject} {self.verb}".strip()

@@ -98,7 +98,7 @@ def rows(now: datetime) -> list[Row]:
         verdicts = [judge_window(_counts(window), goals).by_sli for window in strip]
         for goal in goals:
             marks = tuple(MARKS[verdict[goal.sli]] for verdict in verdicts)
-            found.append(_row(route, goal, settings, lately, counts, marks))
+            found.append(_row(goal, settings, route=route, lately=lately, counts=counts, marks=marks))
     return found
 
 
@@ -141,9 +141,10 @@ def _slis(*, ok: int, failed: int, ttft_good: int, e2e_good: int) -> Counts:
 
 
 def _row(
-    route: str,
     goal: Objective,
     settings: Settings,
+    *,
+    route: str,
     lately: Figures,
     counts: Mapping[int, Counts],
     marks: tuple[str, ...],

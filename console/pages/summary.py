@@ -28,6 +28,11 @@ class Burning:
     times: float
     word: str
 
+    @property
+    def name(self) -> str:
+        """To start a sentence with."""
+        return self.objective[:1].upper() + self.objective[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -103,7 +108,7 @@ def incident(
         return Incident("warn", text, still, "console:engines", "Engines")
     for row in burning:
         if row.word == "page":
-            text = f"{row.objective} of {row.route} burns its error budget {row.times:.0f}×."
+            text = f"{row.name} of {row.route} burns its error budget {row.times:.0f}×."
             return Incident("fail", text, "Requests are still served.", "console:traffic", "Change traffic")
     return None
 
@@ -141,4 +146,7 @@ def _burning(burning: Sequence[Burning], *, measured: bool) -> list[Phrase]:
     if not burning:
         return [Phrase("No objective is burning.")]
     worst = max(burning, key=lambda row: row.times)
-    return [Phrase(f"{worst.objective} of {worst.route} burns {worst.times:.1f}×", strong=True), Phrase(" its budget.")]
+    return [
+        Phrase(f"{worst.name} of {worst.route} burns {worst.times:.1f}×", strong=True),
+        Phrase(" its budget."),
+    ]

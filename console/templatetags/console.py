@@ -42,8 +42,14 @@ def tone(level: str) -> str:
 
 @register.filter
 def clock(at: datetime | None) -> str:
-    """A moment of today in words: <time>14:32:07</time>, the whole stamp in its title."""
+    """A moment of the last hours as 14:32:07; the whole stamp is in its title."""
     return _time(at, "%H:%M:%S")
+
+
+@register.filter
+def day_clock(at: datetime | None) -> str:
+    """For a column whose head says UTC."""
+    return _time(at, "%Y-%m-%d %H:%M:%S")
 
 
 @register.filter
@@ -111,4 +117,5 @@ def windows(marks: Sequence[str]) -> dict[str, Any]:
         {"mark": mark, "x": f"{i * width + width * 0.1:.2f}%", "width": f"{width * 0.8:.2f}%"}
         for i, mark in enumerate(marks)
     ]
-    return {"bars": bars, "met": marks.count("met"), "planned": len(marks)}
+    met, thin = marks.count("met"), marks.count("thin")
+    return {"bars": bars, "met": met, "judged": met + marks.count("missed"), "thin": thin}
