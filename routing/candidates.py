@@ -1,77 +1,73 @@
 """What the rules see of one member of a route: its engine, replicas and why it may not be used. Pure."""
 
-from dataclasses import dataclass
-
 from engines.adapters import get_adapter
 from engines.client import BEST_EFFORT, Answer
-from routing.decision import Candidate, Loads, Reason, ReplicaLoad, RequestFacts
+from routing.decision import SOFT, Candidate, Loads, Reason, ReplicaLoad, RequestFacts
 from routing.policies.least_outstanding import IDLE
 from routing.table import EngineEntry, EngineState, Health, Member, ReplicaEntry, Role
 
 
-@dataclass(frozen=True, slots=True)
 class View:
-    """`good` are the replicas in rotation with room; `soft` those that only fail open may use."""
+    """One member as one request sees it. `good` replicas are in rotation with room; only fail open may use `soft` ones.
 
-    member: Member
-    engine: EngineEntry
-    good: tuple[ReplicaEntry, ...]
-    soft: tuple[ReplicaEntry, ...]
-    score: float | None
-    outstanding: int
-    reasons: tuple[Reason, ...]
-    detail: str = ""
+    A plain class: a frozen dataclass of this size costs more to make than the decision it is made for.
+    """
+
+    __slots__ = ("detail", "engine", "good", "member", "outstanding", "reasons", "score", "soft", "stable")
+
+    def __init__(self, member: Member, engine: EngineEntry) -> None:
+        self.member = member
+        self.engine = engine
+        self.good: list[ReplicaEntry] = []
+        self.soft: list[ReplicaEntry] = []
+        self.score: float | None = None
+        self.outstanding = 0
+        self.reasons: list[Reason] = []
+        self.detail = ""
+        # May be reached by preference, fallback and fail open: never a canary, nothing out, no weight 0.
+        self.stable = not member.canary and (
+            member.role is Role.STANDBY or (member.role is Role.SPLIT and member.weight > 0)
+        )
 
     @property
     def eligible(self) -> bool:
         return not self.reasons
 
-    @property
-    def stable(self) -> bool:
-        """May be reached by preference, fallback and fail open: never a canary, nothing out, no weight 0."""
-        member = self.member
-        if member.canary:
-            return False
-        return member.role is Role.STANDBY or (member.role is Role.SPLIT and member.weight > 0)
-
-    def usable(self) -> tuple[ReplicaEntry, ...]:
+    def usable(self) -> list[ReplicaEntry]:
         return self.good or self.soft
 
     def candidate(self) -> Candidate:
         member = self.member
         reasons = self.reasons
         if member.role is Role.OUT:
-            reasons = (*reasons, Reason.OUT_OF_ROUTE)
-        elif member.role is Role.SPLIT and member.weight <= 0:
-            reasons = (*reasons, Reason.WEIGHT_ZERO)
-        return Candidate(member.engine, member.role.value, member.weight, self.score, reasons, self.detail)
+            reasons = [*reasons, Reason.OUT_OF_ROUTE]
+        elif member.weight <= 0 and member.role is Role.SPLIT:
+            reasons = [*reasons, Reason.WEIGHT_ZERO]
+        return Candidate(member.engine, member.role, member.weight, self.score, tuple(reasons), self.detail)
 
 
 def survey(
     member: Member, facts: RequestFacts, engine: EngineEntry, *, health: Health, loads: Loads, now: float
 ) -> View:
-    good: list[ReplicaEntry] = []
-    soft: list[ReplicaEntry] = []
+    view = View(member, engine)
     reasons: list[Reason] = []
-    scores: list[float] = []
-    outstanding = 0
     for replica in engine.replicas:
         load = loads.get(replica.id, IDLE)
         seen = health.replicas.get(replica.id)
-        outstanding += load.in_flight_tokens
-        if seen is not None:
-            scores.append(seen.score)
+        view.outstanding += load.in_flight_tokens
+        if seen is not None and (view.score is None or seen.score > view.score):
+            view.score = seen.score
         reason = _replica_reason(engine, load, in_rotation=seen.in_rotation if seen else None, now=now)
         if reason is None:
-            good.append(replica)
+            view.good.append(replica)
         else:
             reasons.append(reason)
-            if reason in (Reason.UNHEALTHY, Reason.SATURATED):
-                soft.append(replica)
-    found, detail = _engine_reasons(engine, facts)
-    if not good:
-        found.extend(_worst(reasons, any_soft=bool(soft)))
-    return View(member, engine, tuple(good), tuple(soft), max(scores, default=None), outstanding, tuple(found), detail)
+            if reason in SOFT:
+                view.soft.append(replica)
+    _add_engine_reasons(view, facts)
+    if not view.good:
+        view.reasons.extend(_worst(reasons, any_soft=bool(view.soft)))
+    return view
 
 
 def _replica_reason(engine: EngineEntry, load: ReplicaLoad, *, in_rotation: bool | None, now: float) -> Reason | None:
@@ -94,27 +90,24 @@ def _worst(reasons: list[Reason], *, any_soft: bool) -> list[Reason]:
         return [Reason.NO_REPLICA]
     distinct = list(dict.fromkeys(reasons))
     if any_soft:
-        return [reason for reason in distinct if reason in (Reason.UNHEALTHY, Reason.SATURATED)]
+        return [reason for reason in distinct if reason in SOFT]
     return distinct
 
 
-def _engine_reasons(engine: EngineEntry, facts: RequestFacts) -> tuple[list[Reason], str]:
-    found: list[Reason] = []
-    detail = ""
+def _add_engine_reasons(view: View, facts: RequestFacts) -> None:
+    engine = view.engine
     if engine.state is EngineState.DISABLED:
-        found.append(Reason.DISABLED)
+        view.reasons.append(Reason.DISABLED)
     elif engine.state is EngineState.DRAINING:
-        found.append(Reason.DRAINING)
-    if facts.features:
-        missing = _missing(engine, facts)
-        if missing:
-            found.append(Reason.LACKS_FEATURE)
-            detail = f"lacks {', '.join(missing)}"
+        view.reasons.append(Reason.DRAINING)
+    missing = _missing(engine, facts) if facts.features else []
+    if missing:
+        view.reasons.append(Reason.LACKS_FEATURE)
+        view.detail = f"lacks {', '.join(missing)}"
     if engine.context_length is not None and facts.required_context > engine.context_length:
-        found.append(Reason.CONTEXT_TOO_SHORT)
+        view.reasons.append(Reason.CONTEXT_TOO_SHORT)
         short = f"its context of {engine.context_length} tokens is shorter than {facts.required_context}"
-        detail = f"{detail}; {short}" if detail else short
-    return found, detail
+        view.detail = f"{view.detail}; {short}" if view.detail else short
 
 
 def _missing(engine: EngineEntry, facts: RequestFacts) -> list[str]:

@@ -132,7 +132,8 @@ def _fallbacks(case: _Case) -> list[View]:
         place = kinds.index(kind) if kind in kinds else len(kinds)
         return place, view.member.role is not Role.SPLIT, view.outstanding, view.engine.name
 
-    return sorted((view for view in case.views.values() if view.stable and view.eligible), key=order)
+    able = [view for view in case.views.values() if view.stable and not view.reasons]
+    return sorted(able, key=order) if len(able) > 1 else able
 
 
 def _decision(

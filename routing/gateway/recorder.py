@@ -23,12 +23,14 @@ class Recorder:
         self._queue: deque[Outcome] = deque(maxlen=size)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._in_hand = 0
         self.dropped = 0
         self.failed_batches = 0
 
     @property
     def depth(self) -> int:
-        return len(self._queue)
+        """Outcomes not saved yet, those being saved included."""
+        return len(self._queue) + self._in_hand
 
     def add(self, outcome: Outcome) -> None:
         if len(self._queue) == self._queue.maxlen:
@@ -53,7 +55,8 @@ class Recorder:
     def flush(self) -> None:
         """Save batches until the queue is empty or a save fails; a failed batch goes back to the front."""
         while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._in_hand = min(BATCH, len(self._queue))
+            batch = [self._queue.popleft() for _ in range(self._in_hand)]
             try:
                 self._save([to_json(outcome) for outcome in batch])
             except Exception:
@@ -62,6 +65,8 @@ class Recorder:
                 self.failed_batches += 1
                 self._put_back(batch)
                 return
+            finally:
+                self._in_hand = 0
 
     def _put_back(self, batch: list[Outcome]) -> None:
         room = (self._queue.maxlen or 0) - len(self._queue)

@@ -3,7 +3,7 @@
 Two random choices help only against herds of many gateways; with a few replicas the full comparison wins.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from routing.decision import Loads, ReplicaLoad
 from routing.table import ReplicaEntry
@@ -11,8 +11,10 @@ from routing.table import ReplicaEntry
 IDLE = ReplicaLoad()
 
 
-def rank(replicas: Iterable[ReplicaEntry], loads: Loads, affinity: int) -> list[ReplicaEntry]:
+def rank(replicas: Sequence[ReplicaEntry], loads: Loads, affinity: int) -> list[ReplicaEntry]:
     """Least outstanding tokens first; `affinity` (any number of the sticky key) keeps ties on one replica."""
+    if len(replicas) == 1:
+        return list(replicas)
     return sorted(replicas, key=lambda replica: _cost(replica, loads, affinity))
 
 
