@@ -52,7 +52,12 @@ def build_app(service: Service, on_broken: Callable[[], None] = lambda: None) ->
             Route("/tokenize", routes.guard(routes.tokenize), methods=["POST"]),
             Route("/detokenize", routes.guard(routes.detokenize), methods=["POST"]),
         ],
-        exception_handlers={ApiError: _refuse, HTTPException: _refuse_http, Exception: _refuse_unforeseen},
+        exception_handlers={
+            ApiError: _refuse,
+            HTTPException: _refuse_http,
+            ClientDisconnect: _nobody_waits,
+            Exception: _refuse_unforeseen,
+        },
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
@@ -172,8 +177,10 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     return JSONResponse(errors.body(refused), status_code=error.status_code, headers=error.headers)
 
 
+async def _nobody_waits(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
 async def _refuse_unforeseen(request: Request, error: Exception) -> Response:
-    if isinstance(error, ClientDisconnect):
-        return Response(status_code=499)
     log.error("unforeseen error at %s", request.url.path, exc_info=error)
     return await _refuse(request, ApiError(500, "the engine met an internal error", code="internal_error"))
