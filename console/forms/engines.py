@@ -80,6 +80,7 @@ class ConnectionForm(forms.Form):
 
 
 class EngineForm(ConnectionForm):
+    field_order = ("name",)
     name = forms.CharField(
         max_length=63, validators=[ENGINE_NAME], help_text="Lower case, used in routes and headers. Fixed once saved."
     )

@@ -77,13 +77,18 @@
     chosen = row;
     if (event.target === part(row, "slide")) part(row, "weight").value = event.target.value;
     if (event.target === part(row, "weight")) part(row, "slide").value = event.target.value;
-    if (event.target === part(row, "role") && !inSplit(row)) put(row, 0);
+    if (event.target === part(row, "role")) put(row, inSplit(row) && rows.filter(inSplit).length === 1 ? 100 : 0);
     if (event.target !== part(row, "canary")) balance(row);
     changed();
   });
   form.addEventListener("htmx:afterRequest", (event) => {
     const apply = document.getElementById("apply");
     if (!event.detail.successful && apply) apply.disabled = false; // the server decides; the button never stays dead
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const moved = form.querySelector("[data-moved]");
+    const truth = document.getElementById("truth");
+    if (moved && truth) moved.hidden = truth.dataset.revision === form.elements.expected.value;
   });
   form.querySelector("[data-presets]").hidden = false;
   document.querySelectorAll(".only-plain").forEach((button) => { button.hidden = true; });

@@ -13,9 +13,7 @@ BERT = Actor("user", "2", "bert")
 WHY = "a reason for the audit log"
 
 
-def make_engine(
-    name: str, *, kind: str = "custom", enabled: bool = True, model: str = "demo-model"
-) -> Engine:
+def make_engine(name: str, *, kind: str = "custom", enabled: bool = True, model: str = "demo-model") -> Engine:
     engine = engine_actions.register_engine(
         EngineSpec(name=name, kind=kind, served_model=model),
         replicas=[(f"http://127.0.0.1:9000/{name}", "")],
