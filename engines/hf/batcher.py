@@ -18,7 +18,7 @@ from transformers.generation.continuous_batching.requests import RequestStatus
 
 from engines.hf.config import EngineConfig
 from engines.hf.loading import LoadedModel
-from engines.hf.manager import build_manager, fatal_error, kv_usage, stop_manager
+from engines.hf.manager import accepts, build_manager, fatal_error, kv_usage, stop_manager
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Batcher:
     @property
     def alive(self) -> bool:
         manager = self._manager
-        return manager is not None and manager.is_running() and fatal_error(manager) is None
+        return manager is not None and accepts(manager)
 
     @property
     def stalled(self) -> bool:

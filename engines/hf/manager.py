@@ -60,6 +60,11 @@ def stop_manager(manager: Any) -> None:
     manager.stop(block=True, timeout=10.0, hard_stop=True)
 
 
+def accepts(manager: Any) -> bool:
+    """False from the first moment of a fatal error or stop: what is added then is silently dropped."""
+    return bool(manager.is_running() and manager.background_thread_status.can_accept_new_requests() is None)
+
+
 def fatal_error(manager: Any) -> Exception | None:
     return manager.background_thread_status.fatal_error  # type: ignore[no-any-return]
 
