@@ -14,6 +14,8 @@ from engines.sealing import SealBroken, unseal
 
 CHECK_SECONDS = 75.0
 
+Row = dict[str, object]
+
 
 @shared_task(name="engines.run_check", ignore_result=True)  # type: ignore[untyped-decorator]
 def run_check(number: int) -> None:
@@ -21,29 +23,31 @@ def run_check(number: int) -> None:
     check = EngineCheck.objects.filter(pk=number, finished_at=None).first()
     if check is None:
         return
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     try:
-        async_to_sync(_run)(check, rows)
-    except TimeoutError:
-        rows.append({"name": "time", "state": "fail", "detail": f"Stopped after {CHECK_SECONDS:.0f} s."})
-    except SealBroken as broken:
-        rows.append({"name": "key", "state": "fail", "detail": str(broken)})
+        _fill(check, rows)
     finally:
         close_check(check, rows)
 
 
-async def _run(check: EngineCheck, rows: list[dict[str, object]]) -> None:
-    target = Target(
-        kind=check.kind,
-        url=check.url,
-        served_model=check.served_model,
-        api_key=unseal(check.sealed_key, settings.FERNET_KEY),
-    )
-    async with asyncio.timeout(CHECK_SECONDS), new_session(settings.ENGINE_NETWORKS) as session:
-        async for line in checklist(target, session=session, networks=settings.ENGINE_NETWORKS):
+def _fill(check: EngineCheck, rows: list[Row]) -> None:
+    try:
+        async_to_sync(_run)(check, rows)
+    except TimeoutError:
+        rows.append({"name": "Time", "state": "fail", "detail": f"Stopped after {CHECK_SECONDS:.0f} s."})
+    except SealBroken as broken:
+        rows.append({"name": "Key", "state": "fail", "detail": str(broken)})
+
+
+async def _run(check: EngineCheck, rows: list[Row]) -> None:
+    key = unseal(check.sealed_key, settings.FERNET_KEY)
+    target = Target(kind=check.kind, url=check.url, served_model=check.served_model, api_key=key)
+    networks = settings.ENGINE_NETWORKS
+    async with asyncio.timeout(CHECK_SECONDS), new_session(networks) as session:
+        async for line in checklist(target, session=session, networks=networks):
             rows.append(row(line))
             await sync_to_async(note_check)(check, rows)
 
 
-def row(line: Check) -> dict[str, object]:
+def row(line: Check) -> Row:
     return {"name": line.name, "state": line.state.value, "detail": line.detail, "seconds": line.seconds}

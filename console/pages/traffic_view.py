@@ -76,8 +76,7 @@ def render_route(
     card = None
     if conflict is not None:
         mine = form.members if form is not None else list(wanted or ())
-        card = conflict_card(route, conflict, mine, expected=_posted_number(request))
-        form = rebased(route, mine, reason=request.POST.get("reason", ""))
+        card, form = _in_conflict(request, route, conflict, mine)
     context = {
         **truth_context(route),
         **_editor_context(request, route, form),
@@ -88,6 +87,13 @@ def render_route(
         "way_back": way_back(route),
     }
     return render(request, "traffic/page.html", context, status=status)
+
+
+def _in_conflict(
+    request: HttpRequest, route: Route, conflict: Conflict, mine: Sequence[Member]
+) -> tuple[ConflictCard, SplitForm]:
+    card = conflict_card(route, conflict, mine, expected=_posted_number(request))
+    return card, rebased(route, mine, reason=request.POST.get("reason", ""))
 
 
 def truth_context(route: Route) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_the_key_is_used_and_then_forgotten() -> None:
 def test_a_key_that_cannot_be_opened_is_said() -> None:
     check = open_check(kind="vllm", url="http://127.0.0.1:9", served_model="m", sealed_key="not a seal")
     run_check(check.pk)
-    assert states(check) == {"key": "fail"}
+    assert states(check) == {"Key": "fail"}
 
 
 def test_a_message_that_comes_twice_runs_once() -> None:
