@@ -65,7 +65,14 @@ class Card:
     def now(self) -> EngineNow:
         split = tuple((share.route, share.weight) for share in self.shares if share.role == Role.SPLIT)
         canary = tuple((share.route, share.weight) for share in self.shares if share.canary and share.weight)
-        return EngineNow(name=self.engine.name, word=self.state.word, since=self.since, shares=split, canary_of=canary)
+        return EngineNow(
+            name=self.engine.name,
+            word=self.state.word,
+            since=self.since,
+            shares=split,
+            standby_of=tuple(share.route for share in self.shares if share.role == Role.STANDBY),
+            canary_of=canary,
+        )
 
 
 def cards(now: datetime) -> list[Card]:

@@ -12,12 +12,13 @@ TROUBLE = (Word.UNREACHABLE, Word.OUT, Word.DEGRADED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineNow:
-    """`since` is when the present trouble began; `shares` are (route, weight in per cent)."""
+    """`since` is when the present trouble began; `shares` are (route, weight in per cent), `standby_of` routes."""
 
     name: str
     word: Word
     since: datetime | None = None
     shares: tuple[tuple[str, int], ...] = ()
+    standby_of: tuple[str, ...] = ()
     canary_of: tuple[tuple[str, int], ...] = ()
 
 
@@ -133,7 +134,7 @@ def _cover(lost: EngineNow, engines: Sequence[EngineNow]) -> str:
         if engine.name != lost.name
         and engine.word in (Word.HEALTHY, Word.DEGRADED)
         and not engine.canary_of
-        and routes & {route for route, _ in engine.shares}
+        and routes & {*engine.standby_of, *(route for route, weight in engine.shares if weight)}
     )
     if able:
         return f"{' and '.join(able)} can answer instead while the gateways go round it."

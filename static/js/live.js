@@ -22,6 +22,7 @@
   function trouble(text, address) {
     const place = document.getElementById("trouble");
     place.hidden = !text;
+    document.getElementById("main").classList.toggle("stale", Boolean(text) && !address);
     place.replaceChildren();
     if (!text) return;
     const line = document.createElement("div");

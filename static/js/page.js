@@ -36,6 +36,22 @@
     if (form) form.dataset.dirty = "";
   });
 
+  // A refreshed part keeps what the reader opened and where the keyboard is.
+  let kept = { open: [], focus: null };
+  document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+    const active = target.contains(document.activeElement) ? document.activeElement : null;
+    const address = active?.getAttribute("href");
+    kept = {
+      open: [...target.querySelectorAll("details[id][open]")].map((details) => details.id),
+      focus: active && (active.id ? `#${CSS.escape(active.id)}` : address && `[href="${CSS.escape(address)}"]`),
+    };
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
+    if (kept.focus && document.activeElement === document.body) document.querySelector(`#main ${kept.focus}`)?.focus({ preventScroll: true });
+    kept = { open: [], focus: null };
+  });
+
   function expire(toast) {
     if (toast.dataset.state === "warn" || toast.dataset.state === "fail") return;
     setTimeout(() => toast.remove(), Number(toast.dataset.toast) * 1_000);

@@ -2,11 +2,10 @@
 // No tick while hidden, paused, while a dialog is open, or over a form that somebody fills in.
 (() => {
   const PERIODS = [5, 15, 60];
-  const WAIT = { 0: 1, 1: 1, 2: 3 }; // failures in a row → how many periods to wait; beyond that 12
-  let failures = 0;
-  let paused = false;
+  const WAIT = [0, 0, 15_000, 60_000]; // milliseconds to stay quiet after that many failures in a row
+  let failures = 0, quietUntil = 0, paused = false;
 
-  const quiet = () => document.hidden || paused || document.querySelector("dialog[open]");
+  const quiet = () => document.hidden || paused || Date.now() < quietUntil || document.querySelector("dialog[open]");
   const jitter = (seconds) => seconds * 1000 * (0.9 + Math.random() * 0.2);
   const tick = (seconds) => document.body.dispatchEvent(new CustomEvent(`console:tick-${seconds}`));
 
@@ -14,7 +13,7 @@
     setTimeout(() => {
       if (!quiet()) tick(seconds);
       schedule(seconds);
-    }, jitter(seconds * (WAIT[failures] ?? 12)));
+    }, jitter(seconds));
   }
 
   function all() { if (!quiet()) PERIODS.forEach(tick); }
@@ -29,7 +28,8 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const answered = event.detail.xhr.status > 0 && event.detail.xhr.status < 500;
-    failures = answered ? 0 : failures + 1;
+    failures = answered ? 0 : Math.min(failures + 1, WAIT.length - 1);
+    quietUntil = answered ? 0 : Date.now() + WAIT[failures];
     document.dispatchEvent(new CustomEvent(answered ? "console:fresh" : "console:silent"));
   });
   document.addEventListener("htmx:afterSettle", () => {

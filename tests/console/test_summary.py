@@ -56,7 +56,7 @@ def test_the_tab_shows_the_worst_state_first() -> None:
 
 
 def test_a_lost_engine_with_weight_is_an_incident_that_says_who_covers() -> None:
-    standing_in = EngineNow(name="hf-demo-b", word=Word.HEALTHY, shares=(("demo", 10),))
+    standing_in = EngineNow(name="hf-demo-b", word=Word.HEALTHY, standby_of=("demo",))
     found = trouble(LOST, standing_in)
     assert found is not None
     assert "hf-demo is unreachable since 14:31:02 UTC (1 min 5 s) and holds 90 % of demo." in found.text
@@ -67,6 +67,12 @@ def test_a_canary_is_never_named_as_cover() -> None:
     found = trouble(LOST, CANARY)
     assert found is not None
     assert "vllm-a" not in found.still_works
+
+
+def test_an_engine_of_weight_zero_is_never_named_as_cover() -> None:
+    found = trouble(LOST, EngineNow(name="b", word=Word.HEALTHY, shares=(("demo", 0),)))
+    assert found is not None
+    assert found.still_works == "No other engine of the route is in rotation: requests may fail."
 
 
 def test_a_lost_engine_without_weight_is_no_incident() -> None:
