@@ -52,7 +52,7 @@ class SplitForm(forms.Form):
     """Fields role:NAME, weight:NAME and canary:NAME for each engine, with the reason and the expected revision."""
 
     reason = ReasonField(help_text=REASON_HINT)
-    expected = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    expected = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
 
     def __init__(
         self, data: Any = None, *, engines: Iterable[Engine], current: Sequence[Member], expected: int = 1

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST
 
+import console.converters  # noqa: F401  registers <name:…>
 from console.forms.engines import ReasonForm
 from console.forms.traffic import ConfirmName
 from console.models import User
@@ -120,9 +121,9 @@ def shares_without(name: str) -> list[dict[str, Any]]:
 
 
 urlpatterns: list[URLPattern] = [
-    path("engines/<str:name>/drain/", drain, name="engine-drain"),
-    path("engines/<str:name>/undrain/", undrain, name="engine-undrain"),
-    path("engines/<str:name>/enable/", enable, name="engine-enable"),
-    path("engines/<str:name>/disable/", disable, name="engine-disable"),
-    path("engines/<str:name>/delete/", delete, name="engine-delete"),
+    path("engines/<name:name>/drain/", drain, name="engine-drain"),
+    path("engines/<name:name>/undrain/", undrain, name="engine-undrain"),
+    path("engines/<name:name>/enable/", enable, name="engine-enable"),
+    path("engines/<name:name>/disable/", disable, name="engine-disable"),
+    path("engines/<name:name>/delete/", delete, name="engine-delete"),
 ]

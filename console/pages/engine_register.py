@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from kombu.exceptions import OperationalError
 
+import console.converters  # noqa: F401  registers <name:…>
 from console.celery import app
 from console.forms.engines import ConnectionForm, EngineForm
 from console.models import User
@@ -134,5 +135,5 @@ urlpatterns: list[URLPattern] = [
     path("engines/register/", register, name="engine-register"),
     path("engines/checks/", start_check, name="engine-check"),
     path("engines/checks/<int:number>/", check_rows, name="engine-check-rows"),
-    path("engines/<str:name>/edit/", edit, name="engine-edit"),
+    path("engines/<name:name>/edit/", edit, name="engine-edit"),
 ]

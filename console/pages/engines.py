@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+import console.converters  # noqa: F401  registers <name:…>
 from console.models import AuditEvent
 from console.pages import engine_acts, engine_register
 from console.pages.engine_health import breakdown
@@ -52,5 +53,5 @@ urlpatterns: list[URLPattern] = [
     path("engines/", engine_list, name="engines"),
     *engine_register.urlpatterns,
     *engine_acts.urlpatterns,
-    path("engines/<str:name>/", engine_page, name="engine"),
+    path("engines/<name:name>/", engine_page, name="engine"),
 ]

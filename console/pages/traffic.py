@@ -5,6 +5,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET, require_POST
 
+import console.converters  # noqa: F401  registers <name:…>
 from console.pages import traffic_acts
 from console.pages.traffic_view import editor_for, preview_context, render_route, truth_context
 from console.permissions import Capability, requires
@@ -46,7 +47,7 @@ def preview(request: HttpRequest, route: str) -> HttpResponse:
 urlpatterns: list[URLPattern] = [
     path("traffic/", traffic, name="traffic"),
     *traffic_acts.urlpatterns,
-    path("traffic/<str:route>/", route_page, name="traffic-route"),
-    path("traffic/<str:route>/truth/", truth_part, name="traffic-truth"),
-    path("traffic/<str:route>/preview/", preview, name="traffic-preview"),
+    path("traffic/<name:route>/", route_page, name="traffic-route"),
+    path("traffic/<name:route>/truth/", truth_part, name="traffic-truth"),
+    path("traffic/<name:route>/preview/", preview, name="traffic-preview"),
 ]

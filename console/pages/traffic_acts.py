@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST
 
+import console.converters  # noqa: F401  registers <name:…>
 from console.forms.traffic import PRESETS, ConfirmName, RouteForm
 from console.models import User
 from console.pages.traffic_effect import headline, in_words
@@ -59,7 +60,7 @@ def apply(request: HttpRequest, route: str) -> HttpResponse:
 def lower(request: HttpRequest, route: str) -> HttpResponse:
     """One click: the engine goes to 0 %, the baseline takes its share."""
     found = get_object_or_404(Route, name=route)
-    engine = request.POST.get("engine", "")
+    engine = get_object_or_404(Engine, name=clean_text(request, "engine")).name
     members = members_from_json(found.current().members)
     lowered = without_share(members, engine)
     if lowered is None:
@@ -88,7 +89,7 @@ def restore(request: HttpRequest, route: str) -> HttpResponse:
     found = get_object_or_404(Route, name=route)
     target = get_object_or_404(RouteRevision, route=found, number=_number(request, "number"))
     members = members_from_json(target.members)
-    reason = request.POST.get("reason", "").strip()[:500] or f"back to revision {target.number}"
+    reason = clean_text(request, "reason") or f"back to revision {target.number}"
     expected = _number(request, "expected")
     try:
         revision = actions.restore(route, target.number, expected=expected, actor=_actor(request), reason=reason)
@@ -150,6 +151,11 @@ def without_share(members: Sequence[Member], engine: str) -> list[Member] | None
     ]
 
 
+def clean_text(request: HttpRequest, name: str) -> str:
+    """What a field of no form holds, cut to what a reason may be."""
+    return request.POST.get(name, "").replace("\x00", "").strip()[:500]
+
+
 def _number(request: HttpRequest, name: str) -> int:
     """0 for what is no number: no revision has it."""
     text = request.POST.get(name, "")
@@ -158,8 +164,8 @@ def _number(request: HttpRequest, name: str) -> int:
 
 urlpatterns: list[URLPattern] = [
     path("traffic/new/", new_route, name="traffic-new"),
-    path("traffic/<str:route>/split/", apply, name="traffic-split"),
-    path("traffic/<str:route>/lower/", lower, name="traffic-lower"),
-    path("traffic/<str:route>/restore/", restore, name="traffic-restore"),
-    path("traffic/<str:route>/delete/", delete_route, name="traffic-delete"),
+    path("traffic/<name:route>/split/", apply, name="traffic-split"),
+    path("traffic/<name:route>/lower/", lower, name="traffic-lower"),
+    path("traffic/<name:route>/restore/", restore, name="traffic-restore"),
+    path("traffic/<name:route>/delete/", delete_route, name="traffic-delete"),
 ]

@@ -85,6 +85,7 @@ def test_after_a_conflict_the_form_stands_on_the_new_base(client_of: ClientOf, o
         (form(reason="short"), "at least 10 characters"),
         (form(alpha=90, beta=10), "Nothing changes"),
         (form(alpha="1e2", beta=0), "whole number"),
+        (form(expected=10**30), "split-form"),
     ],
 )
 def test_bad_input_is_answered_beside_the_field(
@@ -164,6 +165,18 @@ def test_restoring_what_never_was_is_a_404(client_of: ClientOf, operator: User, 
 def test_one_click_sends_an_engine_to_zero(client_of: ClientOf, operator: User, route: Route) -> None:
     client_of(operator).post(address("lower"), {"engine": "beta", "expected": 1})
     assert weights(route) == {"alpha": 100, "beta": 0}
+
+
+@pytest.mark.parametrize("engine", ["nobody", "", "\x00", "x" * 5000])
+def test_an_engine_that_is_not_there_is_not_lowered(
+    client_of: ClientOf, operator: User, route: Route, engine: str
+) -> None:
+    assert client_of(operator).post(address("lower"), {"engine": engine, "expected": 1}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/traffic/%00/", "/traffic/UPPER/", "/engines/a%20b/", "/traffic/nobody/"])
+def test_what_is_no_name_is_a_404(client_of: ClientOf, operator: User, path: str) -> None:
+    assert client_of(operator).get(path).status_code == 404
 
 
 def test_a_viewer_reads_the_split_and_has_no_buttons(client_of: ClientOf, viewer: User, route: Route) -> None:
