@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from engines.models import Engine
 from routing import windows
-from routing.models import Bucket, GatewayReport, Route, RouteRevision, TableRevision
+from routing.models import Bucket, Route, RouteRevision, TableRevision
 from routing.publish import members_from_json
+from routing.reports import live_reports
 from routing.table import Member, Role
 from routing.windows import Figures
 
-REPORT_FRESH = timedelta(seconds=10)
 CONFIRM_WITHIN = timedelta(seconds=15)
 OBSERVED_OVER = timedelta(seconds=60)
 # Fewer requests than this say nothing about a share.
@@ -121,7 +121,7 @@ def truth(route: Route, *, now: datetime) -> Truth:
     revision = route.current()
     since = max(now - OBSERVED_OVER, revision.at)
     rows = windows.buckets(since, now, route=route.name)
-    reports = GatewayReport.objects.filter(at__gte=now - REPORT_FRESH).values_list("table_version", flat=True)
+    reports = [report.table_version for report in live_reports(now)]
     seen = acknowledged(carrying_version(revision), reports)
     seconds = max((now - since).total_seconds(), 1.0)
     return Truth(
