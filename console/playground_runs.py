@@ -85,7 +85,7 @@ class Runs:
 
 def _verdict(result: str) -> tuple[bool, str]:
     if result == "cancelled":
-        return True, "The gateway closed the engine's stream."
+        return True, "The gateway closed the engine’s stream."
     if result == "ok":
         return True, "The engine had already finished."
     return False, f"The gateway recorded the request as {result}."

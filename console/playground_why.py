@@ -91,7 +91,7 @@ def _facts(body: Mapping[str, Any], decision: Mapping[str, Any]) -> str:
     if tokens is not None:
         about = "about " if decision.get("tokens_estimated") else ""
         parts.append(f"{about}{tokens:,} input tokens".replace(",", "\u202f"))
-    if body.get("sticky_bucket") is not None:
+    if body.get("arm"):  # elsewhere the bucket decided nothing
         parts.append(f"bucket {body['sticky_bucket']} of 10\u202f000 by {body.get('sticky_unit') or 'request'}")
     parts.append(f"routing table {body.get('table_version')}, health snapshot {body.get('health_sequence')}")
     tried = body.get("attempts") or ()

@@ -68,15 +68,18 @@ class PlaygroundPane extends PlaygroundView {
     this.status("hold", "circle-pause", frame.engine_confirmed === null ? "Stopping" : frame.engine_confirmed ? "Stopped" : "Stop not confirmed");
     this.stopNote ??= this.answer.note("hold", "");
     this.stopNote.parentElement.dataset.state = frame.engine_confirmed === false ? "warn" : "hold";
+    const follow = PlaygroundAnswer.atBottom(this.log);
     this.stopNote.textContent = `${frame.engine_confirmed === null ? "Stopped here." : ""} ${frame.detail}`.trim();
+    if (follow) this.log.scrollTop = this.log.scrollHeight;
     if (frame.engine_confirmed !== null) { this.explain(frame); this.say(frame.detail); }
   }
 
   // The socket closed under a running answer: the server stops the engine, nothing more will come.
-  lost() {
+  lost(cause) {
     const length = this.answer.text.length;
     const kept = length ? `What came so far (${PlaygroundStats.number(length)} characters) is kept, incomplete.` : "Nothing had come yet.";
-    this.error({ message: `The connection to the console was lost. ${kept} The console ends the engine’s work when it sees this.`, partial: length > 0 });
+    this.error({ message: `${cause} ${kept} The console stops the engine as soon as it notices.`, partial: length > 0 });
+    this.why("Why this engine", "not known", "The answer broke off before its decision came.");
   }
 
   finish(frame, html) {

@@ -8,6 +8,10 @@ class PlaygroundSocket {
     "signed-out": ["fail", "octagon-x", "Session ended · sign in again"], forbidden: ["fail", "octagon-x", "Your role may not chat"],
   };
 
+  static CAUSES = {
+    lost: "The connection to the console was lost.", "signed-out": "Your session ended.", forbidden: "Your role may not chat.",
+  };
+
   static show(box, state) {
     const [tone, icon, words] = PlaygroundSocket.WORDS[state];
     box.dataset.state = tone;
@@ -45,7 +49,12 @@ class PlaygroundSocket {
     clearInterval(watch);
     this.socket.onclose = this.socket.onmessage = null;
     this.socket.close();
-    if (code === 4401) { this.state("signed-out"); return; }
+    if (code === 4401) {
+      this.state("signed-out");
+      document.dispatchEvent(new CustomEvent("console:signed-out"));
+      scrollTo(0, 0);
+      return;
+    }
     if (code === 4403) { this.state("forbidden"); return; }
     this.state("lost");
     this.attempt += 1;

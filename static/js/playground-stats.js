@@ -44,7 +44,8 @@ class PlaygroundStats {
       const having = all.filter((stats) => stats.values.complete && typeof stats.values[name] === "number");
       if (having.length < 2) return;
       const value = best(...having.map((stats) => stats.values[name]));
-      const winners = having.filter((stats) => stats.values[name] === value);
+      const shown = PlaygroundStats.words(name, value); // a difference that rounding hides is none
+      const winners = having.filter((stats) => PlaygroundStats.words(name, stats.values[name]) === shown);
       if (winners.length === having.length) return;
       for (const stats of winners) {
         stats.cells[name].append(" ", Object.assign(document.createElement("span"), { className: "best", textContent: word }));

@@ -12,6 +12,13 @@ class PlaygroundView {
 
   get shown() { return !this.root.hidden; }
 
+  // What was wrong with the whole message, beside the composer; an empty text takes it away.
+  static refuse(text) {
+    const box = document.getElementById("refused");
+    box.hidden = !text;
+    box.querySelector("p").textContent = text;
+  }
+
   // Engines that the route does not name would be refused.
   offer(route) {
     for (const option of this.select.options) option.disabled = option.value !== "auto" && !option.dataset.routes.split(" ").includes(route);

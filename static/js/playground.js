@@ -7,14 +7,14 @@
   const prompt = field("prompt"), route = field("route"), send = field("send"), stopAll = form.querySelector("[data-act=stop-all]");
   const panes = [...document.querySelectorAll("[data-pane]")].map((root) => new PlaygroundPane(root, refresh));
   const shown = () => panes.filter((pane) => pane.shown);
-  const id = () => crypto.getRandomValues(new Uint32Array(3)).join("-");
-  let conversation = id(), started = new Set(), ready = false;
+  const id = () => crypto.getRandomValues(new Uint32Array(3)).join("-"), started = new Set();
+  let conversation = id(), asked = "", ready = false;
 
   function link(state) {
     ready = state === "open";
     PlaygroundSocket.show(field("link"), state);
-    if (!ready) panes.filter((pane) => pane.busy).forEach((pane) => pane.lost());
-    if (state === "signed-out") document.dispatchEvent(new CustomEvent("console:signed-out"));
+    if (!ready) panes.filter((pane) => pane.busy).forEach((pane) => pane.lost(PlaygroundSocket.CAUSES[state]));
+    if (!ready) giveBack();
     refresh();
   }
 
@@ -26,28 +26,28 @@
     PlaygroundStats.compare(shown().map((pane) => pane.stats));
   }
 
-  function refuse(text) {
-    field("refused").hidden = !text;
-    field("refused").querySelector("p").textContent = text;
+  function giveBack() { // a prompt that was never accepted
+    if (started.size) prompt.value ||= asked;
+    started.clear();
   }
 
   function start(chosen, text) {
     if (!ready || chosen.some((pane) => pane.busy)) return;
     const params = PlaygroundParameters.read();
     if (!params) return;
-    refuse("");
+    PlaygroundView.refuse("");
     field("examples").hidden = true;
     const run = id();
     started.add(run);
+    asked = text || "";
     socket.send({ type: "start", run, conversation, route: route.value, params, panes: chosen.map((pane) => pane.ask(run, text)) });
     refresh();
   }
 
-  // A refusal names no run: it concerns those that were not accepted yet.
-  function refused(frame) {
-    refuse(frame.message);
+  function refused(frame) { // it names no run, so it concerns those that were not accepted yet
+    PlaygroundView.refuse(frame.message);
     panes.filter((pane) => pane.busy && started.has(pane.run)).forEach((pane) => pane.error({ ...frame, code: frame.field }));
-    started.clear();
+    giveBack();
   }
 
   const socket = new PlaygroundSocket({
@@ -70,7 +70,7 @@
   const ACTS = {
     stop, again: (pane) => start([pane], null), copy: (pane) => navigator.clipboard.writeText(pane.answer.text),
     "stop-all": () => panes.forEach(stop),
-    clear() { panes.forEach((pane) => { stop(pane); pane.clear(); }); conversation = id(); field("examples").hidden = false; refuse(""); refresh(); prompt.focus(); },
+    clear() { panes.forEach((pane) => { stop(pane); pane.clear(); }); conversation = id(); field("examples").hidden = false; PlaygroundView.refuse(""); refresh(); prompt.focus(); },
   };
 
   function show(count) {
@@ -87,8 +87,7 @@
     else { prompt.value = button.textContent; submit(); }
   });
   const offer = () => panes.forEach((pane) => pane.offer(route.value));
-  route.addEventListener("change", offer);
-  offer();
+  route.onchange = offer;
   form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   prompt.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -96,4 +95,5 @@
     submit();
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") ACTS["stop-all"](); });
+  offer();
 })();

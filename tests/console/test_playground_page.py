@@ -25,7 +25,8 @@ DECISION = {
         {"engine": "vllm-a", "role": "standby", "weight": 0, "score": None, "reasons": ["never_probed"], "detail": ""},
     ],
 }
-BODY = {"engine": "hf-b", "rule": "split", "canary": True, "sticky_bucket": 713, "sticky_unit": "session",
+BODY = {"engine": "hf-b", "rule": "split", "arm": "hf-b", "canary": True,
+        "sticky_bucket": 713, "sticky_unit": "session",
         "table_version": 4, "health_sequence": 81, "attempts": [], "decision": DECISION}  # fmt: skip
 
 

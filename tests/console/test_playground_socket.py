@@ -138,7 +138,7 @@ async def test_a_stop_is_confirmed_by_the_recorded_outcome(connect: Open, gatewa
     await record("req_1")
     stopped = (await until(socket, "stopped"))[-1]
     assert stopped["engine_confirmed"] is True
-    assert stopped["detail"] == "The gateway closed the engine's stream."
+    assert stopped["detail"] == "The gateway closed the engine’s stream."
 
 
 async def test_a_stop_before_the_first_token_closes_the_request_and_is_confirmed_by_our_own_id(
