@@ -75,6 +75,15 @@ class Truth:
         return all(row.convergence is Convergence.CONVERGED for row in split)
 
     @property
+    def diverted(self) -> bool:
+        return any(row.convergence is Convergence.DIVERTED for row in self.rows)
+
+    @property
+    def settling(self) -> bool:
+        """Just changed: worth another look in a second."""
+        return not self.acknowledged.complete and not self.late
+
+    @property
     def tolerance(self) -> float | None:
         """The widest band in points inside which a share of this many requests counts as converged."""
         shares = [row.member.weight for row in self.rows if row.member.role is Role.SPLIT]

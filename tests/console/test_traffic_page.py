@@ -1,15 +1,17 @@
 """The split editor, its conflict card, history and the way back."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from console.models import AuditEvent, User
 from engines.models import Engine
 from routing import actions
-from routing.models import Route
+from routing.models import Route, RouteRevision
 from tests.routing.rows import BERT, WHY, make_engine, make_route, split
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +193,15 @@ def test_a_viewer_changes_nothing(client_of: ClientOf, viewer: User, route: Rout
     answer = client_of(viewer).post(address(name), form(number="1", engine="beta", typed="demo"))
     assert answer.status_code == 403
     assert weights(route) == {"alpha": 90, "beta": 10}
+
+
+def test_the_truth_is_looked_at_each_second_until_it_is_acknowledged(
+    client_of: ClientOf, viewer: User, route: Route
+) -> None:
+    client = client_of(viewer)
+    assert "load delay:1s" in client.get(address("truth")).content.decode()
+    RouteRevision.objects.update(at=timezone.now() - timedelta(seconds=20))
+    assert "load delay:1s" not in client.get(address("truth")).content.decode()
 
 
 def test_without_routes_the_page_offers_the_next_step(client_of: ClientOf, operator: User) -> None:
