@@ -98,12 +98,13 @@ def shares() -> dict[str, tuple[Share, ...]]:
 
 
 def seen(replica: Replica) -> ReplicaSeen:
-    answered = replica.probed_at is not None and replica.last_good_at is not None
+    """A probe that was good set `last_good_at` to its own moment."""
+    probed, good = replica.probed_at, replica.last_good_at
     return ReplicaSeen(
         score=replica.score,
         in_rotation=replica.in_rotation,
-        probed_at=replica.probed_at,
-        answered=answered and bool(replica.last_good_at and replica.last_good_at >= replica.probed_at),
+        probed_at=probed,
+        answered=probed is not None and good is not None and good >= probed,
     )
 
 

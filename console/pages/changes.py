@@ -150,4 +150,4 @@ def _text(value: Any) -> str | None:
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(str(_text(item)) for item in value) or "none"
-    return str(value)
+    return str(value).replace(" %", "\u00a0%")

@@ -78,6 +78,8 @@ def plain(phrases: Sequence[Phrase]) -> str:
 
 def title(engines: Sequence[EngineNow]) -> str:
     """The tab: the worst state and how many are in it."""
+    if not engines:
+        return "No engine yet"
     for word in TROUBLE:
         count = sum(engine.word is word for engine in engines)
         if count:

@@ -9,7 +9,10 @@
     const plot = figure.querySelector("[data-plot]"), empty = figure.querySelector("[data-empty]");
     plot.hidden = !chart.series.length;
     empty.hidden = !plot.hidden;
-    empty.textContent = "— no requests in the last hour";
+    figure.querySelector("details").hidden = plot.hidden;
+    empty.textContent = "— no requests in the last hour. ";
+    const help = figure.closest("[data-charts]").dataset.chartsHelp;
+    if (help) empty.append(Object.assign(document.createElement("a"), { href: help, textContent: "Send one in the playground" }));
     if (plot.hidden) return;
     plot.setAttribute("aria-label", `${figure.querySelector("h3").textContent}: ${chart.series.map((one) => `${one.name} ${short(one.y.findLast((y) => y !== null))} ${chart.unit}`).join(", ")}`);
     const first = !plot.classList.contains("js-plotly-plot");

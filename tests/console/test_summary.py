@@ -53,6 +53,7 @@ def test_the_tab_shows_the_worst_state_first() -> None:
     assert title([HEALTHY, degraded, LOST]) == "1 unreachable"
     assert title([HEALTHY, degraded]) == "1 degraded"
     assert title([HEALTHY, CANARY]) == "2 healthy"
+    assert title([]) == "No engine yet"
 
 
 def test_a_lost_engine_with_weight_is_an_incident_that_says_who_covers() -> None:
