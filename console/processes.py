@@ -31,6 +31,24 @@ def python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
+def worker_command() -> tuple[str, ...]:
+    return python(
+        "-W",
+        "ignore::RuntimeWarning:celery.platforms",  # as root on a laptop: its own user is the deployment's business
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "console.celery",
+        "worker",
+        "--pool=threads",
+        "--concurrency=4",
+        "--loglevel=WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    )
+
+
 def console_processes() -> list[Process]:
     host, port = settings.CONSOLE_HOST, str(settings.CONSOLE_PORT)
     daphne = python(
@@ -53,26 +71,11 @@ def console_processes() -> list[Process]:
         "0",
         "console.asgi:application",
     )
-    worker = python(
-        "-W",
-        "ignore::RuntimeWarning:celery.platforms",  # as root on a laptop: its own user is the deployment's business
-        "-m",
-        "celery",
-        "--quiet",
-        "-A",
-        "console.celery",
-        "worker",
-        "--pool=threads",
-        "--concurrency=4",
-        "--loglevel=WARNING",
-        "--without-gossip",
-        "--without-mingle",
-    )
     return [
         Process(name="console", command=daphne),
         Process(name="gateway", command=python("manage.py", "gateway"), stop_seconds=35),
         Process(name="controller", command=python("manage.py", "controller")),
-        Process(name="worker", command=worker),
+        Process(name="worker", command=worker_command()),
     ]
 
 
@@ -90,7 +93,7 @@ def demo_processes() -> list[Process]:
                 "--served-model-name",
                 SERVED_MODEL,
             ),
-            stop_seconds=20,
+            stop_seconds=40,
             priority=50,
         )
         for demo in DEMO_ENGINES

@@ -10,6 +10,7 @@ from engines.client import EngineFailure, EngineHealth, Failure, FailureKind, Fe
 from engines.health import GENERATION, HEARTBEAT, MODEL, Limits, reachable_input
 from engines.http import Deadlines, HttpEngineClient
 
+DEFAULT_LIMITS = Limits()
 GENERATION_SECONDS = 30.0
 GENERATION_TOKENS = 4
 START_TOLERANCE = 1.0  # seconds by which two readings of one start time may differ
@@ -61,15 +62,14 @@ async def probe(
     *,
     now: float,
     tokens_age: float | None = None,
-    limits: Limits | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> ProbeResult:
     """`now` is Unix seconds; `tokens_age` the seconds since real traffic last saw a token of this replica.
 
-    2 s for the checks; on first contact and after a restart up to 30 s more for a generation.
-    """
+    2 s for the checks; on first contact and after a restart up to 30 s more for a generation."""
     begun = time.monotonic()
     seen = await client.health()
-    reachable = reachable_input(seen, tokens_age, limits or Limits())
+    reachable = reachable_input(seen, tokens_age, limits)
     before = previous or Identity()
     values = {item.name: item.value for item in seen.inputs}
     restarted = seen.reachable and is_restart(before, values)
