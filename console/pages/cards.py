@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import F
+
 from console.pages.engine_health import NAMES
 from console.pages.states import HEALTHY_FROM, EngineState, ReplicaSeen, Word, engine_state
 from console.pages.summary import TROUBLE, EngineNow
 from engines.models import Engine, HealthSample, Replica
 from routing import windows
-from routing.models import Bucket, Route
+from routing.models import Bucket, RouteRevision
 from routing.outcomes import Source
 from routing.table import Role
 from routing.windows import Figures
@@ -89,9 +91,10 @@ def cards(now: datetime) -> list[Card]:
 def shares() -> dict[str, tuple[Share, ...]]:
     """Engine name → its places in the routes, by route name."""
     found: dict[str, tuple[Share, ...]] = {}
-    for route in Route.objects.order_by("name"):
-        for member in route.current().members:
-            share = Share(route.name, member["role"], int(member["weight"]), bool(member.get("canary")))
+    in_force = RouteRevision.objects.filter(number=F("route__revision")).select_related("route")
+    for revision in in_force.order_by("route__name"):
+        for member in revision.members:
+            share = Share(revision.route.name, member["role"], int(member["weight"]), bool(member.get("canary")))
             if share.role != Role.OUT:
                 found[member["engine"]] = (*found.get(member["engine"], ()), share)
     return found
