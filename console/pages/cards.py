@@ -135,16 +135,20 @@ def _card(engine: Engine, rows: Sequence[Bucket], places: tuple[Share, ...], now
         figures=windows.merge(lately, start=now - LATELY, seconds=LATELY.total_seconds()),
         spark=tuple(window.ttft_p95() for window in windows.series(rows, until - SPARK, until)),
         probed_at=max((replica.probed_at for replica in replicas if replica.probed_at), default=None),
-        since=trouble_since(engine) if state.word in TROUBLE else None,
+        since=trouble_since(engine, state.word),
     )
 
 
-def trouble_since(engine: Engine) -> datetime | None:
-    """The first probe after the last one that found the engine healthy."""
+def trouble_since(engine: Engine, word: Word) -> datetime | None:
+    """The first probe after the last one that found the engine better than `word`; None without trouble."""
+    if word not in TROUBLE:
+        return None
     samples = HealthSample.objects.filter(replica__engine=engine).order_by("at")
-    good = samples.filter(in_rotation=True, score__gte=HEALTHY_FROM).last()
-    after = samples.filter(at__gt=good.at) if good else samples
-    first = after.first()
+    better = samples.filter(in_rotation=True)
+    if word is Word.DEGRADED:
+        better = better.filter(score__gte=HEALTHY_FROM)
+    last = better.last()
+    first = (samples.filter(at__gt=last.at) if last else samples).first()
     return first.at if first else None
 
 

@@ -63,12 +63,13 @@ def test_a_card_that_nobody_probed_lately_is_called_stale(db: None) -> None:
     assert card.chip == ("idle", "Stale")
 
 
-def test_trouble_dates_from_the_first_bad_probe(db: None) -> None:
+@pytest.mark.parametrize(("last_score", "age"), [(0.75, 15), (0.4, 5)])
+def test_trouble_dates_from_the_first_probe_of_that_state(db: None, last_score: float, age: int) -> None:
     engine, now = makers.engine(), timezone.now()
-    for age, score in ((20, 1.0), (15, 0.75), (10, 0.4), (5, 0.4)):
-        makers.probe(engine, now - timedelta(seconds=age), score=score)
+    for seconds, score in ((20, 1.0), (15, 0.75), (10, 0.75), (5, last_score)):
+        makers.probe(engine, now - timedelta(seconds=seconds), score=score)
     (card,) = cards.cards(now)
-    assert card.since == now - timedelta(seconds=15)
+    assert card.since == now - timedelta(seconds=age)
 
 
 def test_playground_traffic_counts_for_the_engine_but_not_for_objectives(db: None) -> None:
