@@ -12,9 +12,10 @@ import orjson
 
 from engines.client import Operation
 from routing.gateway import auth, cors, pages
+from routing.gateway.body import Receive
 from routing.gateway.doors import Doors, Options
 from routing.gateway.errors import ApiError
-from routing.gateway.exchange import Exchange, Receive
+from routing.gateway.exchange import Exchange
 from routing.gateway.hub import Hub
 from routing.gateway.metrics import Metrics
 from routing.gateway.reply import Send

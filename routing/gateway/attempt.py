@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from engines.client import EngineFailure, FailureKind
+from routing.gateway.drive import Suspended
 from routing.gateway.errors import ClientGone
 from routing.gateway.follow import Target
+from routing.gateway.reply import Reply
 from routing.gateway.sse import EventStream
 from routing.gateway.upstream import Connection, failure
 
@@ -140,16 +142,18 @@ class Attempt:
         await self._exchange.reply.part(stream.take())
 
     async def _relay(self, connection: Connection, stream: EventStream) -> None:
-        """The hot loop: as little as possible per event."""
-        read, forward, send = connection.read, stream.forward, self._exchange.reply.part
+        """The hot loop. While the client keeps up, events pass in the socket's own callback and this task sleeps."""
+        reply = self._exchange.reply
+        pump = Pump(stream, reply)
         while not stream.done:
-            data = await read()
+            connection.sink = pump.push
+            data = await connection.read()
+            connection.sink = None
+            await pump.settle()
             if data:
-                part = forward(data)
-                if part:
-                    await send(part)
-            elif data is not None:
-                await send(stream.close())
+                await reply.part(stream.forward(data))
+            elif data is not None and not stream.done:
+                await reply.part(stream.close())
 
     async def _drain(self, connection: Connection) -> None:
         """Read the little that follows [DONE], so that the socket can be used again."""
@@ -163,6 +167,40 @@ class Attempt:
             return
         finally:
             timer.cancel()
+
+
+class Pump:
+    """Events on the short way from socket to socket, until the client falls behind or something goes wrong."""
+
+    __slots__ = ("_error", "_reply", "_stream", "_suspended")
+
+    def __init__(self, stream: EventStream, reply: Reply) -> None:
+        self._stream = stream
+        self._reply = reply
+        self._error: Exception | None = None
+        self._suspended: Suspended | None = None
+
+    def push(self, data: bytes) -> bool:
+        """True while the short way may go on."""
+        try:
+            part = self._stream.forward(data)
+            if part:
+                self._reply.push(part)
+        except Suspended as suspended:
+            self._suspended = suspended
+            return False
+        except Exception as error:  # noqa: BLE001 - raised again by settle, in the request's own task
+            self._error = error
+            return False
+        return not self._stream.done
+
+    async def settle(self) -> None:
+        """Wait for the client where it fell behind; raise what went wrong."""
+        suspended, self._suspended = self._suspended, None
+        if suspended is not None:
+            await self._reply.catch_up(suspended)
+        if self._error is not None:
+            raise self._error
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The request body: read within its limits, parsed strictly."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
 
+from routing.gateway.drive import Suspended, at_once, resume
 from routing.gateway.errors import ApiError, ClientGone
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -14,7 +15,7 @@ READ_SECONDS = 30.0
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Receive = Callable[[], Coroutine[Any, Any, Mapping[str, Any]]]
 
 
 async def read_json(receive: Receive, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
@@ -30,22 +31,39 @@ async def read_json(receive: Receive, headers: Mapping[bytes, bytes]) -> dict[st
 
 
 async def _read(receive: Receive, *, too_long: bool, waits: bool) -> bytes:
+    if not too_long:
+        try:
+            first = at_once(receive())
+        except Suspended as suspended:
+            upcoming: Awaitable[Mapping[str, Any]] = resume(suspended)
+        else:
+            if not first.get("more_body", False):
+                return _part(first, 0)
+            upcoming = _ready(first)
+        body = await _read_on(receive, upcoming)
+        if body is not None:
+            return body
+    if not waits:
+        await _drain(receive)
+    raise _too_large()
+
+
+async def _read_on(receive: Receive, upcoming: Awaitable[Mapping[str, Any]]) -> bytes | None:
+    """The body from its first message, which is on its way; None as soon as it is too large."""
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(READ_SECONDS):
-            while not too_long:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                part: bytes = message.get("body", b"")
-                if not message.get("more_body", False):
-                    if size + len(part) > MAX_BYTES:
-                        raise _too_large()
-                    return b"".join((*parts, part)) if parts else part
+            while True:
+                message = await upcoming
+                part = _part(message, size)
                 parts.append(part)
                 size += len(part)
-                too_long = size > MAX_BYTES
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+                if size > MAX_BYTES:
+                    return None
+                upcoming = receive()
     except TimeoutError:
         raise ApiError(
             408,
@@ -54,9 +72,19 @@ async def _read(receive: Receive, *, too_long: bool, waits: bool) -> bytes:
             kind="timeout_error",
             headers=((b"connection", b"close"),),
         ) from None
-    if not waits:
-        await _drain(receive)
-    raise _too_large()
+
+
+async def _ready(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    return message
+
+
+def _part(message: Mapping[str, Any], size: int) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    part: bytes = message.get("body", b"")
+    if size + len(part) > MAX_BYTES and not message.get("more_body", False):
+        raise _too_large()
+    return part
 
 
 async def _drain(receive: Receive) -> None:

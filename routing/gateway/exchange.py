@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
@@ -13,7 +13,7 @@ from engines.client import EngineFailure, Failure, FailureKind, Operation, Usage
 from routing.decision import Decision, RequestFacts, Unroutable
 from routing.gateway import auth, cors, facts, spans
 from routing.gateway.attempt import Attempt
-from routing.gateway.body import read_json
+from routing.gateway.body import Receive, read_json
 from routing.gateway.errors import ApiError, ClientGone, from_failure, from_unroutable
 from routing.gateway.follow import Target
 from routing.gateway.hub import Hub
@@ -36,8 +36,6 @@ TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NO_FACTS = RequestFacts(
     request_id="", route="", input_tokens=0, tokens_estimated=False, required_context=0, sticky_key="", sticky_unit=""
 )
-
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class Exchange:

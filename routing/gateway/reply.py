@@ -1,12 +1,14 @@
 """The way back to the client: one JSON answer, or a stream that may end in an error."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
+from routing.gateway.drive import Suspended, at_once, resume
+
 Headers = list[tuple[bytes, bytes]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 JSON = b"application/json; charset=utf-8"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -46,6 +48,15 @@ class Reply:
     async def part(self, part: bytes) -> None:
         self.sending_since = monotonic()
         await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        self.sending_since = None
+
+    def push(self, part: bytes) -> None:
+        """The same without waiting. Raises Suspended where the client has fallen behind: then `catch_up`."""
+        at_once(self._send({"type": "http.response.body", "body": part, "more_body": True}))
+
+    async def catch_up(self, suspended: Suspended) -> None:
+        self.sending_since = monotonic()
+        await resume(suspended)
         self.sending_since = None
 
     async def end_stream(self) -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from engines.adapters.base import Adapter
 from engines.client import EngineFailure, Failure, FailureKind, Operation, Usage
-from engines.sse import DONE, EventTooLarge, Splitter, payload
+from engines.sse import DONE, MAX_STREAM_BYTES, EventTooLarge, Splitter, payload
 from routing.gateway.upstream import failure
 
 HELD_BYTES = 256 * 1024
@@ -22,8 +22,8 @@ class EventStream:
     """Bytes of an engine in, bytes for the client out. Raises EngineFailure for what is no good answer."""
 
     __slots__ = (
-        "_adapter", "_changes", "_engine", "_first", "_held", "_operation", "_public", "_splitter", "_wants_usage",
-        "done", "finish_reason", "has_content", "pieces", "usage",
+        "_adapter", "_aligned", "_changes", "_engine", "_first", "_held", "_operation", "_public", "_splitter",
+        "_wants_usage", "done", "finish_reason", "has_content", "pieces", "usage",
     )  # fmt: skip
 
     def __init__(self, adapter: Adapter, operation: Operation, *, engine: str, public: str, wants_usage: bool) -> None:
@@ -35,6 +35,7 @@ class EventStream:
         self._splitter = Splitter()
         self._changes: tuple[tuple[bytes, bytes], ...] = ()
         self._first = True
+        self._aligned = False  # the last bytes ended an event, so the splitter holds nothing back
         self._held: list[bytes] = []
         self.has_content = False
         self.done = False
@@ -60,9 +61,13 @@ class EventStream:
 
     def forward(self, data: bytes) -> bytes:
         """After the first content: what the client gets for `data`."""
+        if self._aligned and data.endswith(b"}\n\n") and data.count(b"\n\n") == 1 and b"\r" not in data:
+            self._splitter.bytes_seen += len(data)  # one whole event: nothing to cut
+            if self._splitter.bytes_seen > MAX_STREAM_BYTES:
+                raise failure(FailureKind.MALFORMED, "The engine's answer is too large.")
+            return self._pass(data[:-2])
         blocks = self._blocks(data)
-        if len(blocks) == 1:
-            return self._pass(blocks[0])
+        self._aligned = data.endswith(b"\n\n")
         return b"".join([self._pass(block) for block in blocks])
 
     def close(self) -> bytes:

@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_chunks", "_eof_ends", "_error", "_header_bytes", "_nudged", "_parser", "_paused", "_size", "_waiter",
         "closed", "complete", "headers", "headers_done", "idle_since", "last_byte", "loop", "pool_key", "reused",
-        "status", "transport",
+        "sink", "status", "transport",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool_key: Address) -> None:
@@ -67,6 +67,8 @@ class Connection(asyncio.Protocol):
         self.pool_key = pool_key
         self.closed = False
         self.reused = False
+        # Takes what comes of the body at once, as long as it returns True; then read() has it again.
+        self.sink: Callable[[bytes], bool] | None = None
         self.idle_since = 0.0
         self.last_byte = 0.0
         self.transport: asyncio.Transport | None = None
@@ -86,6 +88,7 @@ class Connection(asyncio.Protocol):
         self._eof_ends = False
         self._paused = False
         self._nudged = False
+        self.sink = None
 
     # What an exchange does with it.
 
@@ -186,11 +189,25 @@ class Connection(asyncio.Protocol):
                 else failure(FailureKind.MALFORMED, "The engine's answer is not valid HTTP.")
             )
             return
+        if self.sink is not None and self._chunks and self._pour(self.sink):
+            return
         if self._chunks or self.complete or self.headers_done:
             self._wake()
         if self._size > HIGH_WATER and not self._paused and self.transport is not None:
             self._paused = True
             self.transport.pause_reading()
+
+    def _pour(self, sink: Callable[[bytes], bool]) -> bool:
+        """True when the sink took it and nobody has to wake."""
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._size = 0
+        if sink(data):
+            return not self.complete
+        self.sink = None
+        self._nudged = True
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True

@@ -183,17 +183,17 @@ def post(
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {"content-type": "application/json", "authorization": f"Bearer {key}"}
     names.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return send(urllib.request.Request(gateway.url + path, data=data, headers=names))  # noqa: S310
+    return send(urllib.request.Request(gateway.url + path, data=data, headers=names))
 
 
 def get(gateway: RunningGateway, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return send(urllib.request.Request(gateway.url + path, headers=names))  # noqa: S310
+    return send(urllib.request.Request(gateway.url + path, headers=names))
 
 
 def send(request: urllib.request.Request) -> tuple[int, dict[str, str], bytes]:
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -174,7 +174,7 @@ def test_browsers_of_allowed_origins_may_read_the_answer(gateway: RunningGateway
 def _preflight(gateway: RunningGateway, origin: str) -> dict[str, str]:
     names = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     url = gateway.url + "/v1/chat/completions"
-    return send(urllib.request.Request(url, method="OPTIONS", headers=names))[1]  # noqa: S310
+    return send(urllib.request.Request(url, method="OPTIONS", headers=names))[1]
 
 
 def test_tokenize_answers_with_the_engines_tokens(gateway: RunningGateway) -> None:
