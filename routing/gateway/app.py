@@ -70,7 +70,7 @@ class Gateway:
                 shared += cors.headers_for(headers.get(b"origin"), settings)
         except ApiError as error:
             status, kind, body = error.status, b"application/json; charset=utf-8", error.body()
-            shared += [(b"x-should-retry", b"false"), *error.headers]
+            shared += error.advice()
             shared += cors.headers_for(headers.get(b"origin"), settings)
         length = [] if status == 204 else [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": length + shared})

@@ -103,7 +103,7 @@ class Attempt:
         _, usage = self.target.adapter.parse_response(exchange.operation, answer)
         answer["model"] = exchange.facts.route
         answer["chosen_engine"] = self.target.engine.name
-        exchange.answered(usage, pieces=None, last_content_at=connection.last_byte)
+        exchange.ending.answered(usage, pieces=None, last_content_at=connection.last_byte)
         await exchange.reply.json(200, orjson.dumps(answer), exchange.headers_for(self))
 
     async def _streamed(self, connection: Connection) -> None:
@@ -121,7 +121,7 @@ class Attempt:
         )
         await self._until_content(connection, stream)
         await self._relay(connection, stream)
-        exchange.answered(stream.usage, pieces=stream.pieces, last_content_at=connection.last_byte)
+        exchange.ending.answered(stream.usage, pieces=stream.pieces, last_content_at=connection.last_byte)
         await exchange.reply.end_stream()
         await self._drain(connection)
 

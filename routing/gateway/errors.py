@@ -34,6 +34,13 @@ class ApiError(Exception):
         error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
         return orjson.dumps({"error": error})
 
+    def advice(self) -> list[tuple[bytes, bytes]]:
+        """Headers that tell a client whether and when to try again, and this error's own."""
+        if self.retry_after is None:
+            return [*self.headers, (b"x-should-retry", b"false")]
+        seconds = b"%d" % max(1, round(self.retry_after + 0.5))
+        return [*self.headers, (b"x-should-retry", b"true"), (b"retry-after", seconds)]
+
     def event(self) -> bytes:
         """The same as a server-sent event, for a stream that has begun."""
         return b"data: " + self.body() + b"\n\n"

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
-from engines.client import EngineFailure, Failure, FailureKind, Operation, Usage
-from routing.decision import Decision, RequestFacts, Unroutable
+from engines.client import EngineFailure, Failure, FailureKind, Operation
+from routing.decision import Decision, Unroutable
 from routing.gateway import auth, cors, facts, spans
 from routing.gateway.attempt import Attempt
 from routing.gateway.body import Receive, read_json
@@ -30,12 +29,6 @@ log = logging.getLogger(__name__)
 
 WATCH_AFTER_SECONDS = 0.1
 STALL_SECONDS = 30.0
-SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-NO_FACTS = RequestFacts(
-    request_id="", route="", input_tokens=0, tokens_estimated=False, required_context=0, sticky_key="", sticky_unit=""
-)
 
 
 class Exchange:
@@ -58,7 +51,7 @@ class Exchange:
         self.decision_id = "dec_" + token
         self.caller: auth.Caller | None = None
         self.request: dict[str, Any] = {}
-        self.facts = NO_FACTS
+        self.facts = facts.NO_FACTS
         self.decision: Decision | None = None
         self.refusal: Unroutable | None = None
         self.attempt: Attempt | None = None
@@ -212,11 +205,6 @@ class Exchange:
 
     # What an attempt tells, and the ways to the client.
 
-    def answered(self, usage: Usage | None, *, pieces: int | None, last_content_at: float) -> None:
-        self.ending.usage = usage
-        self.ending.pieces = pieces
-        self.ending.last_content_at = last_content_at
-
     async def keep_alive(self, attempt: Attempt) -> None:
         """After a nudge: show the client, and what lies between, that the request is alive."""
         self._next_keep_alive = monotonic() + self.hub.options.keep_alive_seconds
@@ -247,11 +235,7 @@ class Exchange:
         if self.reply.streaming:
             await self.reply.break_stream(error.event())
             return
-        retry = error.retry_after
-        extra = [*error.headers, (b"x-should-retry", b"false" if retry is None else b"true")]
-        if retry is not None:
-            extra.append((b"retry-after", b"%d" % max(1, round(retry + 0.5))))
-        await self.reply.json(error.status, error.body(), [*extra, *self.headers_for(None)])
+        await self.reply.json(error.status, error.body(), [*error.advice(), *self.headers_for(None)])
 
     # The clock, and the client's departure.
 
@@ -284,18 +268,8 @@ class Exchange:
         if self.attempt is not None and self.attempt.connection is not None:
             self.attempt.connection.interrupt(ClientGone())
 
-    # What is kept.
-
-    @property
-    def client_request_id(self) -> str:
-        stated = self.headers.get(b"x-request-id", b"")
-        return stated.decode() if SANE_ID.fullmatch(stated) else ""
-
     def trace_headers(self) -> bytes:
-        if self.spans is not None:
-            return self.spans.traceparent()
-        parent = self.headers.get(b"traceparent", b"")
-        return b"traceparent: %b\r\n" % parent if TRACEPARENT.fullmatch(parent) else b""
+        return facts.traceparent(self.headers) if self.spans is None else self.spans.traceparent()
 
     def _note_attempt(self, result: Result | None, error: EngineFailure | None = None) -> None:
         if self.attempt is None:

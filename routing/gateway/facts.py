@@ -23,6 +23,23 @@ TOKENIZE_SECONDS = 0.3
 BYTES_PER_TOKEN = 4
 NAME = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 STICKY_CHARACTERS = 512
+SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+NO_FACTS = RequestFacts(
+    request_id="", route="", input_tokens=0, tokens_estimated=False, required_context=0, sticky_key="", sticky_unit=""
+)
+
+
+def client_request_id(headers: Mapping[bytes, bytes]) -> str:
+    stated = headers.get(b"x-request-id", b"")
+    return stated.decode() if SANE_ID.fullmatch(stated) else ""
+
+
+def traceparent(headers: Mapping[bytes, bytes]) -> bytes:
+    """The client's own trace as a header line for the engine, where nothing of ours samples it."""
+    parent = headers.get(b"traceparent", b"")
+    return b"traceparent: %b\r\n" % parent if TRACEPARENT.fullmatch(parent) else b""
 
 
 async def gather(

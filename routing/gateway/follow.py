@@ -9,8 +9,8 @@ from typing import Any
 
 from engines.adapters import get_adapter
 from engines.adapters.base import Adapter
+from routing.gateway.address import Address, address_of
 from routing.gateway.doors import Doors
-from routing.gateway.upstream import Address, address_of
 from routing.table import EngineEntry, Health, ReplicaEntry, Table, from_json, health_from_json
 
 log = logging.getLogger(__name__)

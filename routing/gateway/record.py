@@ -7,6 +7,7 @@ from engines.client import EngineFailure, FailureKind, Usage
 from routing import decision as decisions
 from routing.gateway.auth import Caller
 from routing.gateway.errors import ApiError
+from routing.gateway.facts import client_request_id
 from routing.outcomes import Attempt as AttemptRecord
 from routing.outcomes import Outcome, Result
 
@@ -34,6 +35,11 @@ class Ending:
     usage: Usage | None = None
     pieces: int | None = None
     last_content_at: float | None = None
+
+    def answered(self, usage: Usage | None, *, pieces: int | None, last_content_at: float) -> None:
+        self.usage = usage
+        self.pieces = pieces
+        self.last_content_at = last_content_at
 
 
 def record_attempt(
@@ -127,8 +133,9 @@ def _why(exchange: "Exchange") -> dict[str, Any]:
         found = {"refused": exchange.ending.error.code, "why": exchange.ending.error.message}
     else:
         found = {}
-    if exchange.client_request_id:
-        found["client_request_id"] = exchange.client_request_id
+    stated = client_request_id(exchange.headers)
+    if stated:
+        found["client_request_id"] = stated
     if exchange.facts.explicit_engine is not None:
         found["explicit_engine"] = exchange.facts.explicit_engine
     return found

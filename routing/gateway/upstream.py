@@ -8,14 +8,13 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import cast
-from urllib.parse import urlsplit
 
 import httptools
 
 from engines.client import EngineFailure, Failure, FailureKind
+from routing.gateway.address import Address
 
 IDLE_SECONDS = 3.0  # engines on uvicorn close after 5 s: never use a socket that may be closing
 CONNECT_SECONDS = 1.0
@@ -23,30 +22,6 @@ HIGH_WATER = 256 * 1024
 MAX_HEADERS = 128
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an engine listens. Connections are pooled by it."""
-
-    host: str
-    port: int
-    tls: bool
-    base_path: str
-
-    @property
-    def authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def address_of(url: str) -> Address:
-    """Raises ValueError for a URL that no engine can have."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"An engine's address is http or https with a host, not {parts.scheme!r}.")
-    tls = parts.scheme == "https"
-    return Address(parts.hostname, parts.port or (443 if tls else 80), tls, parts.path.rstrip("/"))
 
 
 def failure(kind: FailureKind, message: str) -> EngineFailure:
