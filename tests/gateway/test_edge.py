@@ -1,11 +1,12 @@
 """What the gateway refuses at its edge: bodies that are no JSON, wrong fields, too much, the wrong kind."""
 
+import http.client
 import json
 from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.harness import RunningGateway, chat, entry, make_table, post, running
+from tests.gateway.harness import KEY, RunningGateway, chat, entry, make_table, post, running
 from tests.routing.tables import member
 
 
@@ -53,6 +54,16 @@ def test_a_wrong_field_is_a_400_that_names_it(gateway: RunningGateway, field: st
 def test_a_body_that_is_too_large_is_a_413(gateway: RunningGateway) -> None:
     status, _, body = post(gateway, b" " * (10 * 1024 * 1024 + 1))
     assert (status, json.loads(body)["error"]["code"]) == (413, "request_too_large")
+
+
+def test_a_chunked_body_that_grows_too_large_is_a_413(gateway: RunningGateway) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    names = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+    connection.request("POST", "/v1/completions", iter([b" " * 1_000_000] * 12), names, encode_chunked=True)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read())["error"]["code"] == "request_too_large"
+    connection.close()
 
 
 def test_a_body_of_another_kind_is_a_415(gateway: RunningGateway) -> None:
