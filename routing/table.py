@@ -136,7 +136,9 @@ def from_json(body: Mapping[str, Any]) -> Table:
         version=body["version"],
         engines={name: _engine(entry) for name, entry in body["engines"].items()},
         routes={name: _route(entry) for name, entry in body["routes"].items()},
-        keys={digest: KeyEntry(**{**entry, "scopes": tuple(entry["scopes"])}) for digest, entry in body["keys"].items()},
+        keys={
+            digest: KeyEntry(**{**entry, "scopes": tuple(entry["scopes"])}) for digest, entry in body["keys"].items()
+        },
         settings=settings_from_json(body["settings"]),
     )
 
@@ -146,8 +148,11 @@ def settings_from_json(body: Mapping[str, Any]) -> Settings:
 
 
 def health_to_json(health: Health) -> dict[str, Any]:
-    return {"sequence": health.sequence, "at": health.at,
-            "replicas": {str(key): asdict(value) for key, value in health.replicas.items()}}
+    return {
+        "sequence": health.sequence,
+        "at": health.at,
+        "replicas": {str(key): asdict(value) for key, value in health.replicas.items()},
+    }
 
 
 def health_from_json(body: Mapping[str, Any]) -> Health:

@@ -88,9 +88,7 @@ def test_long_input_prefers_vllm_then_trtllm_and_starts_above_the_limit() -> Non
 
 
 def test_the_retry_order_is_another_engine_first_then_another_replica() -> None:
-    the_table = table(
-        [engine("a", 1, replicas=2), engine("b", 2)], [member("a", 100), member("b", role=Role.STANDBY)]
-    )
+    the_table = table([engine("a", 1, replicas=2), engine("b", 2)], [member("a", 100), member("b", role=Role.STANDBY)])
     loads = {10: ReplicaLoad(in_flight=1, in_flight_tokens=50)}
     order = decide(facts(), the_table, health(the_table), loads, NOW).order
     assert order == (("a", 11), ("b", 20), ("a", 10))

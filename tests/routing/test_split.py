@@ -28,9 +28,7 @@ def test_a_growing_canary_only_adds_keys(before: int, after: int, key: tuple[int
 
 
 @given(weights, weights, st.integers(1, 49), draws)
-def test_a_growing_canary_moves_no_key_between_the_others(
-    a: int, b: int, share: int, key: tuple[int, int]
-) -> None:
+def test_a_growing_canary_moves_no_key_between_the_others(a: int, b: int, share: int, key: tuple[int, int]) -> None:
     others = [member("one", share), member("two", 50 - share)]
     old = name_of([*others, member("canary", a, canary=True)], *key)
     new = name_of([*others, member("canary", b, canary=True)], *key)
