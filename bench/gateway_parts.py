@@ -1,18 +1,20 @@
-"""The processes and clients of bench/gateway.py: mock engine, gateway with SQLite doors, lean clients."""
+"""The processes and clients of bench/gateway.py: mock engine, gateway with the product's outcome door, lean clients."""
 
 import asyncio
 import hashlib
+import importlib
 import json
-import sqlite3
+import os
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
+import django
 import orjson
 import uvicorn
 import uvloop
+from django.core.management import call_command
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - the benchmark is its own composition root
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: TID251
@@ -112,10 +114,10 @@ async def serve_engine(port: int) -> None:
     await server.serve_forever()
 
 
-class SqliteDoors:
-    """A published table for ever, and outcomes in a real SQLite file: one row each, indexed, one commit a batch."""
+class BenchDoors:
+    """A published table for ever; outcomes go through the product's own door into its own schema on SQLite."""
 
-    def __init__(self, engine_port: int, folder: str) -> None:
+    def __init__(self, engine_port: int) -> None:
         engine = EngineEntry(
             name="bench",
             kind="vllm",
@@ -136,13 +138,6 @@ class SqliteDoors:
         self.table = Table(version=1, engines={"bench": engine, "standby": other}, routes={"bench": route}, keys=keys)
         replicas = {number: ReplicaHealth(1.0, True, time.time()) for number in (1, 2)}
         self.health = Health(sequence=1, at=time.time(), replicas=replicas)
-        self.path = Path(folder) / "outcomes.sqlite3"
-        with sqlite3.connect(self.path) as base:
-            base.execute(
-                "create table outcome (request_id text primary key, at real, route text, engine text,"
-                " result text, status int, ttft real, e2e real, body text)"
-            )
-            base.execute("create index outcome_at on outcome (at)")
 
     def load_table(self, after: int) -> dict[str, Any] | None:
         return json.loads(json.dumps(to_json(self.table))) if after < 1 else None
@@ -151,22 +146,8 @@ class SqliteDoors:
         return json.loads(json.dumps(health_to_json(self.health))) if after < 1 else None
 
     def save_outcomes(self, batch: list[dict[str, Any]]) -> None:
-        rows = [
-            (
-                row["request_id"],
-                row["assigned_at"],
-                row["route"],
-                row["engine"],
-                row["result"],
-                row["status"],
-                row["ttft"],
-                row["e2e"],
-                orjson.dumps(row).decode(),
-            )
-            for row in batch
-        ]
-        with sqlite3.connect(self.path) as base:
-            base.executemany("insert into outcome values (?,?,?,?,?,?,?,?,?)", rows)
+        """The product's own door, roll-up included."""
+        importlib.import_module("routing.rollup").save_outcomes(batch)
 
     def report(self, state: dict[str, Any]) -> None:
         self.state = state
@@ -178,7 +159,10 @@ class SqliteDoors:
 def serve_gateway(port: int, engine_port: int) -> None:
     trace.set_tracer_provider(TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.01))))
     with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(SqliteDoors(engine_port, folder), Options(gateway_id="bench", token_key=b"b" * 32))
+        os.environ |= {"DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "console.settings"}
+        django.setup()
+        call_command("migrate", verbosity=0)
+        gateway = Gateway(BenchDoors(engine_port), Options(gateway_id="bench", token_key=b"b" * 32))
         uvicorn.run(
             gateway,
             host="127.0.0.1",

@@ -1,7 +1,7 @@
 """A lean HTTP/1.1 client to engines: pooled connections, answers read as they come, framing checked.
 
-aiohttp costs three times as much CPU per request (bench/gateway.py holds the budget). No redirects, no decompression,
-no timers in here: whoever waits is woken by `Connection.interrupt` or `nudge`.
+Written for the budget that bench/gateway.py measures. No redirects, no decompression, no timers in here: whoever
+waits is woken by `Connection.interrupt` or `nudge`.
 """
 
 import asyncio
