@@ -112,9 +112,7 @@ class HttpEngineClient:
         listing = models if isinstance(models, Listing) else Listing(())
         if isinstance(alive, EngineFailure):
             timed_out = alive.failure.kind is FailureKind.TIMEOUT
-            return EngineHealth(
-                False, timed_out=timed_out, error=alive.failure.message, error_kind=alive.failure.kind
-            )
+            return EngineHealth(False, timed_out=timed_out, error=alive.failure.message, error_kind=alive.failure.kind)
         return EngineHealth(
             True,
             inputs=metrics if isinstance(metrics, tuple) else self.adapter.parse_metrics(""),
