@@ -1,9 +1,11 @@
 """Fixtures of the whole suite: who acts, and engines and a route in the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from engines.actions import EngineSpec, register_engine, set_state
 from engines.actors import Actor
@@ -13,6 +15,18 @@ from routing.models import Route
 from routing.table import Member, Role
 
 OPERATOR = Actor("user", "7", "olga")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Threads of asynchronous tests may still hold a connection; PostgreSQL then keeps the test database."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
