@@ -11,6 +11,7 @@ from routing.models import Route
 
 REVISION_ACTIONS = frozenset({"route.create", "route.split", "route.restore"})
 ICONS = {"route": "traffic", "engine": "engines", "key": "lock", "settings": "sliders"}
+SUPPORT = ("yes:", "no:", "unknown:")
 SAYS_ALL = frozenset({"engine.active", "engine.draining", "engine.disabled"})
 VERBS = {
     "route.create": "created",
@@ -22,6 +23,7 @@ VERBS = {
     "engine.disabled": "disabled",
     "engine.delete": "deleted",
     "engine.move": "moved",
+    "engine.detect": "probe found",
     "key.create": "created",
     "key.revoke": "revoked",
     "settings.change": "changed",
@@ -72,7 +74,7 @@ class Change:
         """Every value of the entry, also those that stayed."""
         before, after = self.event.before, self.event.after
         return [
-            Difference(name, _text(before.get(name)), _text(after.get(name)))
+            Difference(name.replace("_", " "), _text(before.get(name)), _text(after.get(name)))
             for name in dict.fromkeys([*before, *after])
         ]
 
@@ -115,7 +117,7 @@ def describe(event: AuditEvent, way_back: WayBack | None = None) -> Change:
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Difference]:
     names = list(dict.fromkeys([*before, *after]))
     return [
-        Difference(name, _text(before.get(name)), _text(after.get(name)))
+        Difference(name.replace("_", " "), _text(before.get(name)), _text(after.get(name)))
         for name in names
         if before.get(name) != after.get(name)
     ]
@@ -147,7 +149,10 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
+        return ", ".join(f"{key.replace('_', ' ')} {_text(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(str(_text(item)) for item in value) or "none"
-    return str(value).replace(" %", "\u00a0%")
+    text = str(value)
+    if text.startswith(SUPPORT):  # a feature's answer and how it is known
+        return text.partition(":")[0]
+    return text.replace(" %", "\u00a0%")

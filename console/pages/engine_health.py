@@ -21,6 +21,7 @@ NAMES = {
     "kv_use": "KV cache used",
     "heartbeat": "time since last step",
 }
+THRESHOLD_UNITS = {"seconds": "s", "ratio": "%"}
 UNITS = {"flag": "", "seconds": "s", "ratio": "%", "requests": "requests"}
 
 
@@ -127,7 +128,8 @@ def _condition(row: Mapping[str, Any]) -> str:
 def _row(row: Mapping[str, Any], rule: Rule | None, waited: float) -> BreakdownRow:
     unit = row["unit"]
     limit = _number(row["threshold"], unit)
-    thresholds = f"{limit} · {_number(rule.bad, unit)}" if rule else limit
+    ends = f"{limit} · {_number(rule.bad, unit)}" if rule else limit
+    thresholds = f"{ends} {THRESHOLD_UNITS.get(unit, '')}".strip()
     age = row.get("age_seconds")
     return BreakdownRow(
         name=NAMES.get(row["name"], row["name"]),

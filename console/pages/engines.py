@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 import console.converters  # noqa: F401  registers <name:…>
 from console.models import AuditEvent
 from console.pages import engine_acts, engine_register
+from console.pages.changes import changes
 from console.pages.engine_health import breakdown
 from console.pages.engine_view import detail, lines, samples, score_chart
 from console.probing import limits_of
@@ -44,7 +45,7 @@ def _context(request: HttpRequest, engine: Engine) -> dict[str, Any]:
         "breakdown": breakdown(chosen, now=now, limits=limits_of(current_settings())) if chosen else None,
         "chart": score_chart(samples(chosen, now=now), now=now) if chosen else None,
         "places": routes_naming(engine.name),
-        "changes": AuditEvent.objects.filter(subject=f"engine:{engine.name}").order_by("-sequence")[:5],
+        "changes": changes(AuditEvent.objects.filter(subject=f"engine:{engine.name}").order_by("-sequence")[:5]),
         "as_of": now,
     }
 

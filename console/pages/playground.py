@@ -35,9 +35,13 @@ class Choice:
 @require_GET
 @requires(Capability.CHAT)
 def playground(request: HttpRequest) -> HttpResponse:
+    choices = engine_choices()
+    wanted = next((choice for choice in choices if choice.name == request.GET.get("engine")), None)
     context = {
+        "wanted": wanted,
+        "wanted_route": wanted.routes.partition(" ")[0] if wanted else "",
         "routes": list(Route.objects.order_by("name").values_list("name", flat=True)),
-        "choices": engine_choices(),
+        "choices": choices,
         "panes": [(number, number > PANES_AT_FIRST) for number in range(1, MAX_PANES + 1)],
         "panes_at_first": PANES_AT_FIRST,
         "examples": EXAMPLES,

@@ -32,7 +32,10 @@ class Convergence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareRow:
-    """`observed` is the engine's share of requests from 0 to 1; None without requests."""
+    """`observed` is the engine's share, 0 to 1, of the `n` that the split assigned; None where it assigned none.
+
+    `figures` hold all that the engine answered, also what x-engine or a rule sent there.
+    """
 
     engine: Engine
     member: Member
@@ -61,12 +64,13 @@ class Truth:
     acknowledged: Acknowledged
     late: bool
     total: int
+    beside: int
     seconds: float
     as_of: datetime
 
     @property
     def requests_per_second(self) -> float | None:
-        return self.total / self.seconds if self.total else None
+        return (self.total + self.beside) / self.seconds if self.total + self.beside else None
 
     @property
     def observed(self) -> bool:
@@ -138,7 +142,8 @@ def truth(route: Route, *, now: datetime) -> Truth:
         rows=_rows(members_from_json(revision.members), rows, since=since, seconds=seconds),
         acknowledged=seen,
         late=not seen.complete and now - revision.at > CONFIRM_WITHIN,
-        total=sum(bucket.total for bucket in rows),
+        total=sum(bucket.total for bucket in rows if bucket.arm),
+        beside=sum(bucket.total for bucket in rows if not bucket.arm and bucket.engine),
         seconds=seconds,
         as_of=now,
     )
@@ -148,7 +153,7 @@ def _rows(members: Sequence[Member], buckets: Sequence[Bucket], *, since: dateti
     engines: Mapping[str, Engine] = {
         engine.name: engine for engine in Engine.objects.filter(name__in=[member.engine for member in members])
     }
-    total = sum(bucket.total for bucket in buckets)
+    total = sum(bucket.total for bucket in buckets if bucket.arm)
     assigned = {
         member.engine: sum(bucket.total for bucket in buckets if bucket.arm == member.engine) for member in members
     }
@@ -158,14 +163,15 @@ def _rows(members: Sequence[Member], buckets: Sequence[Bucket], *, since: dateti
             continue
         own = [bucket for bucket in buckets if bucket.engine == member.engine]
         figures = windows.merge(own, start=since, seconds=seconds)
+        answered = sum(bucket.total for bucket in own if bucket.arm)
         shares.append(
             ShareRow(
                 engine=engines[member.engine],
                 member=member,
-                observed=figures.total / total if total else None,
-                n=figures.total,
+                observed=answered / total if total else None,
+                n=answered,
                 figures=figures,
-                convergence=convergence(member.weight, assigned[member.engine], figures.total, total),
+                convergence=convergence(member.weight, assigned[member.engine], answered, total),
             )
         )
     return shares

@@ -1,7 +1,7 @@
 // One chart as Plotly wants it: colours from the tokens, limit line, change markers, names at the line ends.
 window.chartFigure = (() => {
   const DASH = { 1: "solid", 2: "6px,3px", 3: "1.5px,3px", 4: "6px,3px,1.5px,3px", 5: "10px,4px", 6: "10px,4px,2px,4px" };
-  const HEIGHT = 200, MARGIN = { l: 44, r: 104, t: 16, b: 28 };
+  const HEIGHT = 200, MARGIN = { l: 52, r: 104, t: 16, b: 28 };
 
   // Custom properties hold light-dark(…); only a computed colour is resolved.
   function inks() {
@@ -14,6 +14,14 @@ window.chartFigure = (() => {
   }
 
   const short = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+  // Seconds below one are read in milliseconds; the limit keeps the words it was set in.
+  function readable(chart) {
+    const words = chart.limit === null ? "" : `limit ${chart.limit} ${chart.unit}`;
+    if (chart.unit !== "s" || Math.max(...known(chart), 0) >= 1) return { ...chart, words };
+    const thousand = (y) => (y === null ? null : y * 1000);
+    return { ...chart, words, unit: "ms", limit: thousand(chart.limit), series: chart.series.map((one) => ({ ...one, y: one.y.map(thousand) })) };
+  }
+
   const known = (chart) => chart.series.flatMap((one) => one.y).filter((y) => y !== null);
 
   function top(chart) {
@@ -42,12 +50,12 @@ window.chartFigure = (() => {
     const notes = names(chart, ceiling, ink);
     if (shown) shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: chart.limit, y1: chart.limit, line: { color: ink.limit, width: 1.5, dash: "4px,3px" } });
     if (chart.limit !== null) notes.push({ xref: "paper", x: 0, xanchor: "left", yref: shown ? "y" : "paper", y: shown ? chart.limit : 1, yanchor: "bottom", showarrow: false,
-      text: shown ? `limit ${chart.limit} ${chart.unit}` : `limit ${chart.limit} ${chart.unit}, far above`, font: { size: 12, color: ink.limit } });
+      text: shown ? chart.words : `${chart.words}, far above`, font: { size: 12, color: ink.limit } });
     return {
       height: HEIGHT, margin: MARGIN, uirevision: "kept", showlegend: false, hovermode: "x unified", paper_bgcolor: ink.surface, plot_bgcolor: ink.surface,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink.text }, shapes, annotations: notes,
       xaxis: { type: "date", range: [chart.x[0], chart.x.at(-1)], showgrid: false, linecolor: ink.base, tickformat: "%H:%M", nticks: 5, fixedrange: false },
-      yaxis: { range: [0, ceiling], gridcolor: ink.soft, zeroline: false, nticks: 5 }, hoverlabel: { bgcolor: ink.surface, font: { color: ink.text } },
+      yaxis: { range: [0, ceiling], gridcolor: ink.soft, zeroline: false, nticks: 5, ticksuffix: chart.unit.length < 3 ? ` ${chart.unit}` : "" }, hoverlabel: { bgcolor: ink.surface, font: { color: ink.text } },
     };
   }
 
@@ -59,5 +67,5 @@ window.chartFigure = (() => {
     return chart.marks.length ? [...lines, marks] : lines;
   }
 
-  return { inks, layout, short, traces };
+  return { inks, layout, readable, short, traces };
 })();

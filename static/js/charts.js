@@ -1,11 +1,12 @@
 // Live charts: [data-charts] names a JSON address, each [data-chart] in it one chart of that answer. Drawn by Plotly.
 (() => {
-  const { inks, layout, short, traces } = window.chartFigure;
+  const { inks, layout, readable, short, traces } = window.chartFigure;
   const CONFIG = { responsive: true, displaylogo: false, showSendToCloud: false, displayModeBar: false, doubleClick: "reset" };
   const last = new WeakMap();
 
-  function draw(figure, chart, ink) {
-    last.set(figure, chart);
+  function draw(figure, given, ink) {
+    last.set(figure, given);
+    const chart = readable(given);
     const plot = figure.querySelector("[data-plot]"), empty = figure.querySelector("[data-empty]");
     plot.hidden = !chart.series.length;
     empty.hidden = !plot.hidden;
@@ -53,7 +54,7 @@
     Plotly.setPlotConfig({ showSendToCloud: false, displaylogo: false });
     boxes().forEach(refresh);
     for (const kind of ["console:tick-15", "console:changed"]) document.body.addEventListener(kind, () => boxes().forEach(refresh));
-    document.addEventListener("toggle", (event) => { const figure = event.target.closest?.("[data-chart]"); if (figure && last.has(figure) && event.target.open) table(figure, last.get(figure)); }, true);
+    document.addEventListener("toggle", (event) => { const figure = event.target.closest?.("[data-chart]"); if (figure && last.has(figure) && event.target.open) table(figure, readable(last.get(figure))); }, true);
   });
   document.addEventListener("console:theme", redraw);
   document.addEventListener("htmx:beforeCleanupElement", ({ target }) => { if (target.matches?.(".js-plotly-plot")) Plotly.purge(target); });

@@ -24,7 +24,7 @@ def test_changes_are_told_newest_first(client_of: ClientOf, viewer: User) -> Non
     write(1, reason="the newer one")
     page = client_of(viewer).get("/audit/").content.decode()
     assert page.index("the newer one") < page.index("the older one")
-    assert "max_in_flight <b>4 → 8</b>" in page
+    assert "max in flight <b>4 → 8</b>" in page
 
 
 def test_the_next_page_starts_where_this_one_ended(client_of: ClientOf, viewer: User) -> None:

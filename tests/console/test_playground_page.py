@@ -60,6 +60,15 @@ def test_the_engine_select_says_the_state_and_which_routes_know_it(
     assert " style=" not in page
 
 
+def test_a_link_may_choose_the_engine_of_the_first_pane(client_of: ClientOf, viewer: User, route: Route) -> None:
+    page = client_of(viewer).get("/playground/?engine=hf-a").content.decode()
+    assert page.count('data-routes="demo" selected>') == 1
+    assert "<option selected>demo</option>" in page
+    page = client_of(viewer).get("/playground/?engine=hf-b").content.decode()
+    assert "No route names <b>hf-b</b>" in page
+    assert "No route names" not in client_of(viewer).get("/playground/?engine=nobody").content.decode()
+
+
 def test_without_a_route_the_page_says_what_is_missing(client_of: ClientOf, viewer: User) -> None:
     page = client_of(viewer).get("/playground/").content.decode()
     assert "No route yet" in page

@@ -120,3 +120,18 @@ def test_observed_shares_count_clients_since_the_revision_only() -> None:
     seen = truth(route, now=now)
     assert [(row.engine.name, row.observed, row.n) for row in seen.rows] == [("alpha", 0.9, 90), ("beta", 0.1, 10)]
     assert seen.observed
+
+
+@pytest.mark.django_db
+def test_requests_beside_the_split_do_not_blur_what_it_was_asked_for() -> None:
+    make_engine("alpha")
+    make_engine("beta")
+    route = make_route(alpha=100, beta=0)
+    now = timezone.now() + timedelta(minutes=5)
+    for engine, arm, total in (("alpha", "alpha", 90), ("beta", "", 60), ("", "", 7)):
+        Bucket.objects.create(
+            start=now - timedelta(seconds=30), route="demo", engine=engine, arm=arm, source="client", total=total
+        )
+    seen = truth(route, now=now)
+    assert (seen.total, seen.beside, seen.observed) == (90, 60, True)
+    assert [(row.observed, row.figures.total) for row in seen.rows] == [(1.0, 90), (0.0, 60)]
