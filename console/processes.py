@@ -34,7 +34,7 @@ def python(*arguments: str) -> tuple[str, ...]:
 def worker_command() -> tuple[str, ...]:
     return python(
         "-W",
-        "ignore::RuntimeWarning:celery.platforms",  # as root on a laptop: its own user is the deployment's business
+        "ignore::UserWarning:celery.platforms",  # as root on a laptop: its own user is the deployment's business
         "-m",
         "celery",
         "--quiet",

@@ -193,5 +193,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} " + PROCESS + " {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "daphne": {"level": "WARNING"}},
+    "loggers": {name: {"level": "WARNING"} for name in ("django.server", "daphne", "uvicorn", "httpx")},
 }

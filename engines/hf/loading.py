@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as library_logging
 from transformers.utils.quantization_config import Mxfp4Config
 
 from engines.hf.config import EngineConfig
@@ -43,6 +44,7 @@ def load(config: EngineConfig) -> LoadedModel:
         raise ModelUnusable(f"{config.model} holds no config.json; give the folder of a HuggingFace model")
     if find_spec("psutil") is None:
         raise ModelUnusable("psutil is not installed; without it transformers sees no memory for the cache")
+    library_logging.disable_progress_bar()  # a bar is no line of a log
     device = _device(config.device)
     settings = AutoConfig.from_pretrained(config.model, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(config.model, local_files_only=True)

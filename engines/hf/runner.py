@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 from types import FrameType
@@ -35,7 +36,8 @@ class DrainingServer(uvicorn.Server):
                 http="httptools",
                 ws="none",
                 access_log=False,
-                log_level=config.log_level,
+                log_config=None,
+                log_level="debug" if config.log_level == "debug" else "warning",
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=5,
@@ -64,7 +66,10 @@ class DrainingServer(uvicorn.Server):
 
 def serve(config: EngineConfig) -> int:
     """Returns the exit code."""
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    name = os.environ.get("PROCESS_NAME", "hf-engine")
+    line = f"%(asctime)s {name:<10} %(levelname)s %(name)s: %(message)s"  # as the other processes of a machine write
+    logging.basicConfig(level=config.log_level.upper(), format=line)
+    logging.getLogger("engines.hf").setLevel(config.log_level.upper())
     sys.setswitchinterval(SWITCH_SECONDS)
     server = DrainingServer(config)
     server.run()

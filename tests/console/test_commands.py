@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 
+from console.management.commands.run import readable
 from console.models import AuditEvent, User
 from routing.keys import key_digest
 from routing.models import ApiKey
@@ -56,3 +57,11 @@ def test_a_changed_audit_row_is_found() -> None:
     AuditEvent.objects.update(reason="something else")
     with pytest.raises(CommandError, match="breaks at row 1"):
         call_command("audit")
+
+
+def test_supervisors_lines_carry_its_name_and_clean_stops_say_nothing() -> None:
+    died = b"2026-11-23 17:13:52,838 WARN exited: gateway (terminated by SIGKILL; not expected)\n"
+    assert readable(died) == died.replace(b"WARN", b"supervisor WARN")
+    assert readable(b"2026-11-23 17:13:52,838 WARN stopped: gateway (terminated by SIGTERM)\n") is None
+    ours = b"2026-11-23 17:14:05,707 gateway    WARNING routing: x\n"
+    assert readable(ours) == ours

@@ -1,10 +1,13 @@
 """`manage.py gateway`: the gateway under uvicorn, one process."""
 
+import logging
 from typing import Any
 
 import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand
+
+log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30
 
@@ -14,6 +17,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        log.info("starting on http://%s:%d", settings.GATEWAY_HOST, settings.GATEWAY_PORT)
         uvicorn.run(
             "console.gateway:application",
             host=settings.GATEWAY_HOST,

@@ -1,5 +1,6 @@
 """`manage.py run`: everything on this machine in the foreground, under supervisor. `make run` calls it."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from console import bootstrap, processes
 from console.ports import PortBusy, require_free
 
 READY_SECONDS = 180
+SUPERVISORS_OWN = re.compile(rb"(\d{4}-\d\d-\d\d \S+) (CRIT|ERRO|WARN)\b")
+CLEAN_STOP = re.compile(rb"stopped: \S+ \((?:exit status 0|terminated by SIGTERM)\)")
 
 
 class Command(BaseCommand):
@@ -55,9 +58,19 @@ class Command(BaseCommand):
 
 def copy_output(child: "subprocess.Popen[bytes]") -> None:
     """One writer for the log: wherever it goes, no process overwrites another's lines."""
-    for line in child.stdout or ():
+    for raw in child.stdout or ():
+        line = readable(raw)
+        if line is None:
+            continue
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
+
+
+def readable(line: bytes) -> bytes | None:
+    """Supervisor's own lines with its name, as all others; None for the end of a process that was told to stop."""
+    if not SUPERVISORS_OWN.match(line):
+        return line
+    return None if CLEAN_STOP.search(line) else SUPERVISORS_OWN.sub(rb"\1 supervisor \2", line, count=1)
 
 
 def prepare() -> None:
