@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
-import django_stubs_ext
 from cryptography.fernet import Fernet
 from csp.constants import NONCE, NONE, SELF
 from django.core.management.utils import get_random_secret_key
@@ -14,7 +13,6 @@ from django.core.management.utils import get_random_secret_key
 from console import env
 from engines.network import DEFAULT_NETWORKS, parse_networks
 
-django_stubs_ext.monkeypatch()
 
 # Where things are
 BASE_DIR = Path(__file__).resolve().parent.parent
