@@ -127,6 +127,11 @@ class HttpEngineClient:
         other.deadlines = deadlines
         return other
 
+    def wire(self, request: GenerateRequest) -> tuple[str, bytes, dict[str, str]]:
+        """Path, body and headers of a streamed generation, for a load generator with a transport of its own."""
+        path, body = self._prepared(request, stream=True)
+        return path, body, self.adapter.headers(api_key=self._api_key, request_id=request.request_id)
+
     def supports(self, feature: Feature) -> Support:
         return self.adapter.supports(feature, self.record)
 
