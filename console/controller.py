@@ -16,6 +16,7 @@ from django.db import DatabaseError, close_old_connections
 from console import leases, probing, retention
 from console.probing import Seen, Target
 from engines import actions as engine_actions
+from engines.client import FailureKind
 from engines.http import new_session
 from engines.models import Replica
 from engines.sealing import SealBroken, unseal
@@ -27,6 +28,7 @@ LEASE = "controller"
 LEASE_SECONDS = 10.0
 TICK_SECONDS = 0.5
 PROBE_EVERY = timedelta(seconds=5)
+ABSENT_EVERY = timedelta(seconds=1)
 PRUNE_EVERY = timedelta(minutes=10)
 AT_ONCE = 16
 
@@ -73,13 +75,13 @@ class Controller:
         return fence is not None
 
     def _due(self, now: datetime) -> list[Target]:
-        """Replicas whose last look began five seconds ago, and at once those a gateway could not connect to."""
+        """Replicas whose time has come, and at once those a gateway could not connect to."""
         suspects = set(Replica.objects.suspect_since_probe().values_list("pk", flat=True))
         due = [
             replica
             for replica in Replica.objects.to_probe()
             if replica.pk not in self._looking
-            and (replica.pk in suspects or now - self._last_look(replica) >= PROBE_EVERY)
+            and (replica.pk in suspects or now - self._last_look(replica) >= interval(replica))
         ]
         return probing.targets(due, settings=current_settings(), now=now) if due else []
 
@@ -109,6 +111,12 @@ class Controller:
                 log.error("A probe failed in our own code.", exc_info=failed)
         if seen:
             await sync_to_async(store)(seen, now)
+
+
+def interval(replica: Replica) -> timedelta:
+    """An unreachable replica is asked every second: it costs nothing, and its return is waited for."""
+    absent = replica.health.get("error_kind") in {FailureKind.REFUSED, FailureKind.UNAVAILABLE}
+    return ABSENT_EVERY if absent else PROBE_EVERY
 
 
 def store(seen: Sequence[Seen], now: datetime) -> None:
