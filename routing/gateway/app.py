@@ -168,6 +168,7 @@ class Gateway:
             "outcomes_dropped": recorder.dropped,
             "failed_batches": recorder.failed_batches,
             "trips": [],
+            "tokens_seen_at": self.hub.tokens_seen_at(),
             "suspect_replicas": sorted(self.hub.suspects),
         }
 

@@ -57,6 +57,8 @@ class Attempt:
             self.connection = None  # from here on it may be another request's
             if connection is not None:
                 self.stale = connection.reused and connection.untouched
+                if self.content_at is not None:
+                    hub.saw_tokens(target.replica.id, connection.last_byte)
                 hub.pool.release(connection)
 
     async def _converse(self, connection: Connection) -> None:
@@ -101,6 +103,7 @@ class Attempt:
         exchange = self._exchange
         answer = _object(await connection.read_all())
         _, usage = self.target.adapter.parse_response(exchange.operation, answer)
+        exchange.hub.saw_tokens(self.target.replica.id, connection.last_byte)
         answer["model"] = exchange.facts.route
         answer["chosen_engine"] = self.target.engine.name
         exchange.ending.answered(usage, pieces=None, last_content_at=connection.last_byte)

@@ -6,7 +6,9 @@ Headers = list[tuple[bytes, bytes]]
 
 _METHODS = b"GET, POST, OPTIONS"
 _ALLOWED = b"authorization, content-type, x-engine, x-request-id, x-session-id, traceparent, tracestate"
-_EXPOSED = b"x-request-id, x-decision-id, x-chosen-engine, x-features-disabled, x-should-retry, retry-after"
+_EXPOSED = (
+    b"x-request-id, x-decision-id, x-decision-rule, x-chosen-engine, x-features-disabled, x-should-retry, retry-after"
+)
 
 
 def headers_for(origin: bytes | None, settings: Settings) -> Headers:

@@ -10,11 +10,12 @@ from typing import Any
 
 from engines.client import EngineFailure, Failure, FailureKind, Operation
 from routing.decision import Decision, Unroutable
-from routing.gateway import auth, cors, facts, spans
+from routing.gateway import auth, facts, spans
 from routing.gateway.attempt import Attempt
 from routing.gateway.body import Receive, read_json
 from routing.gateway.errors import ApiError, ClientGone, from_failure, from_unroutable
 from routing.gateway.follow import Target
+from routing.gateway.headers import headers_for
 from routing.gateway.hub import Hub
 from routing.gateway.record import STATUS_CLIENT_GONE, Ending, record_attempt, to_outcome
 from routing.gateway.reply import KEEP_ALIVE, Reply, Send
@@ -216,16 +217,7 @@ class Exchange:
             await self.reply.start_stream(self.headers_for(attempt))
 
     def headers_for(self, attempt: Attempt | None) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-request-id", self.request_id.encode())]
-        if self.decision is not None or self.refusal is not None:
-            headers.append((b"x-decision-id", self.decision_id.encode()))
-        if attempt is not None:
-            headers.append((b"x-chosen-engine", attempt.target.engine.name.encode()))
-            if attempt.disabled:
-                headers.append((b"x-features-disabled", ", ".join(attempt.disabled).encode()))
-        if b"origin" in self.headers:
-            headers.extend(cors.headers_for(self.headers[b"origin"], self.snapshot.table.settings))
-        return headers
+        return headers_for(self, attempt)
 
     async def _refuse(self, error: ApiError) -> None:
         """An error object; inside a stream an error event, after which the connection is cut without an end."""
@@ -260,6 +252,13 @@ class Exchange:
             connection.interrupt(failure(FailureKind.TIMEOUT, "The engine showed no content in time."))
         elif self.streaming and now >= self._next_keep_alive:
             connection.nudge()
+
+    def tokens_seen(self) -> tuple[int, float] | None:
+        """Replica and loop seconds of what its running stream last sent; None before its first content."""
+        attempt = self.attempt
+        if attempt is None or attempt.connection is None or not self.content_sent:
+            return None
+        return attempt.target.replica.id, attempt.connection.last_byte
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -1,6 +1,7 @@
 """What all requests of one gateway share."""
 
 import asyncio
+import time
 
 from routing.gateway.doors import Doors, Options
 from routing.gateway.follow import Follower
@@ -25,3 +26,17 @@ class Hub:
         self.recorder = Recorder(doors.save_outcomes, size=options.outcome_queue, flush_seconds=options.flush_seconds)
         self.watch = Watch(loop, self.pool.close_stale)
         self.suspects: set[int] = set()
+        self._tokens_at: dict[int, float] = {}
+
+    def saw_tokens(self, replica: int, at: float) -> None:
+        """`at` in loop seconds. Called at an answer's end; running streams are asked when it is reported."""
+        self._tokens_at[replica] = max(at, self._tokens_at.get(replica, at))
+
+    def tokens_seen_at(self) -> dict[str, float]:
+        """Replica → Unix seconds of its last token here."""
+        for item in tuple(self.watch.active):
+            seen = item.tokens_seen()
+            if seen is not None:
+                self.saw_tokens(*seen)
+        offset = time.time() - time.monotonic()
+        return {str(replica): at + offset for replica, at in self._tokens_at.items()}

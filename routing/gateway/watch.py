@@ -14,6 +14,8 @@ TICK_SECONDS = 0.1
 class Watched(Protocol):
     def tick(self, now: float) -> None: ...
 
+    def tokens_seen(self) -> tuple[int, float] | None: ...
+
 
 class Watch:
     def __init__(self, loop: asyncio.AbstractEventLoop, each_tick: Callable[[], None]) -> None:

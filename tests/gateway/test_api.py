@@ -122,6 +122,7 @@ def test_headers_tell_the_request_the_decision_and_the_engine(gateway: RunningGa
     _, headers, _ = post(gateway, chat(seed=1), x_request_id="mine-1", x_engine="two")
     assert headers["x-request-id"].startswith("req_")
     assert headers["x-decision-id"].startswith("dec_")
+    assert headers["x-decision-rule"] == "explicit"
     assert headers["x-chosen-engine"] == "two"
     assert headers["x-features-disabled"] == "seed"
     wait_until(lambda: gateway.doors.outcomes and gateway.doors.outcomes[-1]["request_id"] == headers["x-request-id"])

@@ -188,3 +188,18 @@ def test_an_outcome_holds_the_timings_and_tokens_of_a_stream() -> None:
     assert (outcome["input_tokens"], outcome["output_tokens"]) == (4, 10)
     assert not outcome["ttft_late"]
     assert outcome["attempts"][0]["first_content"] == outcome["ttft"]
+
+
+def test_a_report_says_when_each_replica_last_showed_a_token() -> None:
+    slow, quick = FakeEngine(tokens=200, interval=0.02), FakeEngine()
+    with engines(slow, quick) as (one, two):
+        members = [member("slow", 100), member("quick", role=Role.STANDBY), member("idle", role=Role.STANDBY)]
+        table = make_table([entry("slow", 1, one.url), entry("quick", 2, two.url), entry("idle", 3, two.url)], members)
+        with running(table) as gateway:
+            assert post(gateway, chat(), x_engine="quick")[0] == 200
+            begun = time.time()
+            threading.Thread(target=post, args=(gateway, chat(stream=True)), daemon=True).start()
+            wait_until(lambda: any("10" in report["tokens_seen_at"] for report in gateway.doors.reports), seconds=8)
+            seen = gateway.doors.reports[-1]["tokens_seen_at"]
+            assert sorted(seen) == ["10", "20"]
+            assert seen["20"] < begun <= seen["10"] <= time.time()
