@@ -18,6 +18,7 @@ from engines.actions import EngineSpec
 from engines.actors import BOOTSTRAP
 from engines.hf.demo import SERVED_MODEL
 from engines.models import Engine
+from gates.actions import ensure_built_in
 from routing import actions as routing_actions
 from routing import configuration, keys
 from routing.models import Route, SettingsRevision
@@ -145,6 +146,7 @@ def addresses() -> dict[str, str]:
 def start_demo() -> dict[str, Any]:
     """Idempotent: the first call makes the demo, later ones bring its addresses up to date."""
     seed_settings()
+    ensure_built_in()
     facts = read_first_run()
     if facts is None and not User.objects.exists():
         facts = seed_demo()

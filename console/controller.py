@@ -1,4 +1,4 @@
-"""The controller: while it holds the lease, probes every replica on time and publishes the health they earn."""
+"""The controller: while it holds the lease, probes every replica on time, publishes the health they earn, reaps runs."""
 
 import asyncio
 import contextlib
@@ -20,6 +20,7 @@ from engines.client import FailureKind
 from engines.http import new_session
 from engines.models import Replica
 from engines.sealing import SealBroken, unseal
+from gates.reaper import reap
 from routing.publish import current_settings, publish_health, published_health
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ TICK_SECONDS = 0.5
 PROBE_EVERY = timedelta(seconds=5)
 ABSENT_EVERY = timedelta(seconds=1)
 PRUNE_EVERY = timedelta(minutes=10)
+REAP_EVERY = timedelta(seconds=5)
 AT_ONCE = 16
 
 
@@ -42,6 +44,7 @@ class Controller:
         self._looking: dict[int, asyncio.Task[Seen]] = {}
         self._begun: dict[int, datetime] = {}
         self._pruned = datetime.min.replace(tzinfo=UTC)
+        self._reaped = datetime.min.replace(tzinfo=UTC)
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
@@ -64,6 +67,9 @@ class Controller:
         for target in await sync_to_async(self._due)(now):
             self._begun[target.replica_id] = now
             self._looking[target.replica_id] = asyncio.create_task(self._look(target, session, now))
+        if now - self._reaped >= REAP_EVERY:
+            self._reaped = now
+            await sync_to_async(reap)(now)
         if now - self._pruned > PRUNE_EVERY:
             self._pruned = now
             await sync_to_async(retention.prune)(now)

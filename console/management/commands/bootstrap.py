@@ -19,6 +19,7 @@ class Command(BaseCommand):
             self.stdout.write(bootstrap.banner(bootstrap.start_demo()))
             return
         bootstrap.seed_settings()
+        bootstrap.ensure_built_in()
         for name in bootstrap.seed_endpoints():
             self.stdout.write(f"Registered engine {name}.")
         password = bootstrap.make_admin(options["admin"])
