@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource  # noqa: TID251
 from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251
 from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: TID251
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: TID251
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: TID251
 
 from console import env
 
@@ -39,8 +39,9 @@ def start(service: str) -> Stop:
     if not settings.OTLP_ENDPOINT:
         return lambda: None
     resource = Resource.create({"service.name": f"engine-console.{service}"})
-    share = env.decimal("TRACE_SAMPLE_RATIO", 0.01, high=1)
-    tracing = TracerProvider(resource=resource, sampler=ParentBasedTraceIdRatio(share))
+    # A client's own traceparent is continued, but it does not decide how much we record.
+    by_share = TraceIdRatioBased(env.decimal("TRACE_SAMPLE_RATIO", 0.01, high=1))
+    tracing = TracerProvider(resource=resource, sampler=ParentBased(by_share, remote_parent_sampled=by_share))
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(tracing)
     views = [

@@ -8,14 +8,27 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.stack import Stack
+from tests.fakes.collector import Collector, serve
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    running = Stack(tmp_path_factory.mktemp("stack"))
+def collector() -> Iterator[Collector]:
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
+    running = Stack(
+        tmp_path_factory.mktemp("stack"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="500",
+        OTEL_METRIC_EXPORT_INTERVAL="2000",
+        TRACE_SAMPLE_RATIO="1",
+    )
     running.start()
     yield running
     running.stop()

@@ -50,7 +50,7 @@ def wait_for(look: Callable[[], Found | None], *, seconds: float, what: str) -> 
 class Stack:
     """A running copy of the product. `facts` is its first-run.json."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         console, gateway, engine = free_ports()
         self.data_dir = folder / "data"
         self.log = folder / "run.log"
@@ -61,6 +61,7 @@ class Stack:
             "GATEWAY_PORT": str(gateway),
             "ENGINE_PORT": str(engine),
             "DJANGO_SETTINGS_MODULE": "console.settings",
+            **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.facts: dict[str, Any] = {}
@@ -99,6 +100,10 @@ class Stack:
 
     def user(self, role: str) -> dict[str, str]:
         return next(user for user in self.facts["users"] if user["role"] == role)
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"{self.facts['gateway_url']}/metrics", timeout=5) as response:
+            return str(response.read().decode())
 
     def healthz(self) -> dict[str, Any]:
         """The gateway's view of all engines; a 503 carries the same body."""
