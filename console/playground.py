@@ -103,7 +103,11 @@ class PaneRun:
         except TimeoutError:
             failure = StreamError("timeout", "The gateway did not answer in time.", retryable=True)
         except aiohttp.ClientConnectorError:
-            failure = StreamError("gateway_unreachable", "The gateway cannot be reached.", retryable=True)
+            failure = StreamError(
+                "gateway_unreachable",
+                "The gateway cannot be reached. See that it runs, then ask again.",
+                retryable=True,
+            )
         except aiohttp.ClientError as error:
             logger.warning("Playground stream %s broke: %s", self.answer.request_id, error)
             failure = StreamError("stream_broken", "The connection to the gateway broke off.", retryable=True)

@@ -11,6 +11,7 @@ from routing.models import Route
 
 REVISION_ACTIONS = frozenset({"route.create", "route.split", "route.restore"})
 ICONS = {"route": "traffic", "engine": "engines", "key": "lock", "settings": "sliders"}
+OWN_NAMES = frozenset({"route", "engine"})
 SUPPORT = ("yes:", "no:", "unknown:")
 SAYS_ALL = frozenset({"engine.active", "engine.draining", "engine.disabled"})
 VERBS = {
@@ -27,6 +28,12 @@ VERBS = {
     "key.create": "created",
     "key.revoke": "revoked",
     "settings.change": "changed",
+    "user.create": "created",
+    "user.change": "changed",
+    "policy.save": "saved",
+    "gate.create": "created",
+    "gate.cancel": "cancelled",
+    "gate.resume": "resumed",
 }
 
 
@@ -105,7 +112,7 @@ def changes(events: Iterable[AuditEvent]) -> list[Change]:
 
 def describe(event: AuditEvent, way_back: WayBack | None = None) -> Change:
     kind, _, name = event.subject.partition(":")
-    subject = name or kind.capitalize()
+    subject = name if kind in OWN_NAMES else f"{kind.capitalize()} {name}".strip()
     if kind == "key":
         subject = f"Key {(event.after or event.before).get('name', name)}"
     both = event.before and event.after and event.action not in SAYS_ALL

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from routing.models import GatewayReport
 from routing.publish import table_in_force
-
-# A gateway reports every few seconds; one that has been silent this long is gone.
-GONE_AFTER = timedelta(seconds=15)
-FORGOTTEN_AFTER = timedelta(hours=1)
+from routing.reports import FORGOTTEN, LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,9 @@ def judge(
 ) -> Acknowledgement:
     """`reports` are (gateway, heard at, table version)."""
     gateways = tuple(
-        Gateway(name, at, held, present=now - at <= GONE_AFTER, current=version is not None and held >= version)
+        Gateway(name, at, held, present=now - at < LIVE, current=version is not None and held >= version)
         for name, at, held in sorted(reports)
-        if now - at <= FORGOTTEN_AFTER
+        if now - at <= FORGOTTEN
     )
     return Acknowledgement(version, published_at, gateways)
 

@@ -29,6 +29,7 @@ class PlaygroundPane extends PlaygroundView {
     this.stopNote = null;
     this.answer = new PlaygroundAnswer(this.log, this.select.value);
     this.stats.clear();
+    this.why("Why this engine", "—", "Known when an answer has come.");
     this.status("run", "circle-play", "Waiting");
     return { pane: this.number, engine: this.select.value, messages: this.turns };
   }
