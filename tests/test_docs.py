@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from bench import tables
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -49,3 +51,7 @@ def test_the_three_flows_name_files_that_exist() -> None:
     )
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_measurements_are_those_of_the_last_runs() -> None:
+    assert read("docs/measurements.md") == tables.page(), "run: python -m bench.tables"

@@ -1,0 +1,91 @@
+"""Writes docs/measurements.md from bench/results/*.json: `python -m bench.tables`. No figure is typed by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "measurements.md"
+RESULTS = ROOT / "bench" / "results"
+
+HEAD = """# Measurements
+
+Written by `python -m bench.tables` from `bench/results/*.json`, the last runs of the benchmarks. The goals are those of
+the main job, for two CPU cores. A figure taken while other work ran on the same cores says so by its load.
+"""
+GOALS_HEAD = ("| figure | goal | measured | |", "|---|---|---|---|")
+
+
+def row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def goal(name: str, measured: float, wanted: float, *, unit: str = "", at_most: bool = False, digits: int = 0) -> str:
+    """One line of a table of goals."""
+    good = measured <= wanted if at_most else measured >= wanted
+    sign = "≤" if at_most else "≥"
+    return row(name, f"{sign} {wanted:g}{unit}", f"{measured:.{digits}f}{unit}", "met" if good else "**not met**")
+
+
+def versions(found: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+def gateway(run: dict[str, Any]) -> list[str]:
+    machine, goals, got = run["machine"], run["targets"], run["results"]
+    setup = machine["setup"]
+    return [
+        f"`bench/gateway.py`, {machine['date'][:16].replace('T', ' ')} UTC, commit `{machine['commit'][:7]}`,",
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_at_start']:.2f} before the run,",
+        f"Python {machine['python']}, {versions(machine['versions'])}.",
+        "",
+        f"{setup['connections']} connections against a paced fake engine: first content after",
+        f"{setup['first_content_ms']:.0f} ms, then one chunk each {setup['pace_ms']:.0f} ms. The gateway has one core,",
+        "client and fake engine share the other. Keys, decisions, outcomes and metrics are on,",
+        "1 % of requests are traced.",
+        "",
+        *GOALS_HEAD,
+        goal("added TTFT, p50, 32 streams", got["added_ttft_p50_ms"], goals["added_ttft_p50_ms"],
+             unit=" ms", at_most=True, digits=2),
+        goal("CPU per streamed chunk", got["cpu_us_per_chunk"], goals["cpu_us_per_chunk"],
+             unit=" µs", at_most=True, digits=1),
+        goal("non-streamed requests per second", got["non_stream_rps"], goals["non_stream_rps"]),
+        "",
+        f"Without the gateway: TTFT p50 {got['ttft_p50_direct_ms']:.2f} ms,",
+        f"{got['non_stream_rps_direct']:.0f} requests/s.",
+    ]  # fmt: skip
+
+
+def hf_engine(run: dict[str, Any]) -> list[str]:
+    machine, goals, busiest = run["machine"], run["goals"], run["sides"][-1]
+    return [
+        f"`bench/hf_engine.py`, {run['date'][:16].replace('T', ' ')} UTC, commit `{run['commit'][:7]}`,",
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_1m']:.2f}, {versions(run['versions'])}.",
+        "",
+        f"A model of {run['model']['parameters'] / 1e6:.1f} M parameters ({run['model']['kind']}), streams over HTTP.",
+        "",
+        row("side", "streams", "requests", "tokens/s", "TTFT p50", "TTFT p95"),
+        row("---", "---:", "---:", "---:", "---:", "---:"),
+        *map(side, run["sides"]),
+        "",
+        *GOALS_HEAD,
+        goal(f"tokens per second, {busiest['streams']} streams", busiest["tokens_per_second"],
+             goals["tokens_per_second"]),
+        goal("gain over one at a time", run["gain"], goals["gain"], digits=2),
+    ]  # fmt: skip
+
+
+def side(one: dict[str, Any]) -> str:
+    p50, p95 = one["first_token_p50_ms"], one["first_token_p95_ms"]
+    figures = (f"{one['tokens_per_second']:.0f}", f"{p50:.1f} ms", f"{p95:.1f} ms")
+    return row(one["name"], one["streams"], one["requests"], *figures)
+
+
+def page() -> str:
+    runs = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
+    parts = [HEAD, "## Gateway", "", *gateway(runs["gateway"]), "", "## HuggingFace engine", ""]
+    return "\n".join([*parts, *hf_engine(runs["hf_engine"]), ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
