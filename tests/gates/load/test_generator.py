@@ -46,7 +46,6 @@ async def test_a_curtailed_phase_ends_by_itself_and_names_the_objective():
     assert result.end.planned == 1200
     assert 2 <= len(samples) < 20
     assert result.end.seconds < 5
-    assert result.health.achieved_ratio == 1.0
 
 
 async def test_samples_come_while_the_phase_runs_and_the_progress_can_be_read():
