@@ -40,6 +40,7 @@ class Target:
     record: Mapping[str, str]
     previous: HealthScore | None
     identity: Identity | None
+    process_since: float | None = None
     passive: tuple[HealthInput, ...] = ()
     tokens_age: float | None = None
 
@@ -63,10 +64,8 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def targets(replicas: list[Replica], *, settings: Settings, now: datetime) -> list[Target]:
-    """Reads the passive figures of each engine once."""
     limits = limits_of(settings)
     ages = token_ages(now)
-    passive = {name: passive_inputs(name, limits, now) for name in {replica.engine.name for replica in replicas}}
     return [
         Target(
             replica_id=replica.pk,
@@ -77,17 +76,20 @@ def targets(replicas: list[Replica], *, settings: Settings, now: datetime) -> li
             served_model=replica.engine.served_model,
             record=replica.engine.features,
             previous=_previous(replica.health),
+            process_since=replica.health.get("process_since"),
             identity=identity_from_json(replica.health.get("identity") or {}),
-            passive=passive[replica.engine.name],
+            passive=passive_inputs(replica, limits, now),
             tokens_age=ages.get(replica.pk),
         )
         for replica in replicas
     ]
 
 
-def passive_inputs(engine: str, limits: Limits, now: datetime) -> tuple[HealthInput, ...]:
-    """What people's requests met at this engine in the last minute."""
-    seen = windows.figures(now - PASSIVE_WINDOW, now, engine=engine, sources=PASSIVE_SOURCES)
+def passive_inputs(replica: Replica, limits: Limits, now: datetime) -> tuple[HealthInput, ...]:
+    """What people's requests met at its engine in the last minute, but not before this process was there."""
+    process_since = datetime.fromtimestamp(replica.health.get("process_since") or 0, UTC)
+    since = max(now - PASSIVE_WINDOW, process_since)
+    seen = windows.figures(since, now, engine=replica.engine.name, sources=PASSIVE_SOURCES)
     return health.passive_inputs(
         ttft_p95=seen.ttft_p95(), error_share=seen.error_rate, count=seen.judged, age_seconds=0.0, limits=limits
     )
@@ -127,6 +129,7 @@ def record_of(seen: Seen) -> ProbeRecord:
         "version": seen.result.identity.version,
         "error": seen.result.health.error or (failure.message if failure else ""),
         "error_kind": _error_kind(seen),
+        "process_since": seen.score.at if seen.result.restarted else seen.target.process_since,
         "probe_seconds": round(seen.result.seconds, 4),
         "load": {name: seen.result.value(name) for name in LOAD},
     }

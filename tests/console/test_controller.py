@@ -12,8 +12,11 @@ from console import leases
 from console.controller import LEASE, Controller
 from engines.http import new_session
 from engines.models import Engine, Replica
+from routing.outcomes import Result
 from routing.publish import load_health
+from routing.rollup import save_outcomes
 from tests.fakes.engine import FakeEngine, serve
+from tests.routing.test_rollup import outcome
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.storage]
 
@@ -78,3 +81,20 @@ async def test_a_controller_without_the_lease_only_waits(replica: Replica, fake:
     await sync_to_async(leases.hold)(LEASE, "another", now=now, seconds=60)
     await look_once(Controller(), now)
     assert fake.paths == []
+
+
+async def test_failures_from_before_a_restart_do_not_count_against_the_new_process(
+    replica: Replica, fake: FakeEngine
+) -> None:
+    controller, now = Controller(), datetime.now(UTC)
+    await look_once(controller, now)
+    failures = [outcome(f"failed-{number}", assigned_at=now.timestamp() + 11, result=Result.REFUSED) for number in range(40)]
+    await sync_to_async(save_outcomes)(failures)
+    await look_once(controller, now + timedelta(seconds=22))
+    await replica.arefresh_from_db()
+    assert not replica.in_rotation
+    fake.started_at += 60
+    for step in (28, 34):
+        await look_once(controller, now + timedelta(seconds=step))
+    await replica.arefresh_from_db()
+    assert replica.in_rotation, replica.health

@@ -62,13 +62,16 @@ class Operator:
         assert found is not None
         return int(found.group(1))
 
-    def save_split(self, expected: int, weights: Mapping[str, int], reason: str) -> Page:
+    def save_split(self, expected: int, weights: Mapping[str, int | str], reason: str) -> Page:
+        """`weights` holds the per cent of engines in the split, or the role of those that are not."""
         fields = {"expected": str(expected), "reason": reason}
         for engine, weight in weights.items():
-            fields |= {f"role:{engine}": "split", f"weight:{engine}": str(weight)}
+            split = isinstance(weight, int)
+            fields |= {f"role:{engine}": "split", f"weight:{engine}": str(weight)} if split else {}
+            fields |= {} if split else {f"role:{engine}": str(weight)}
         return self.post("/traffic/demo/split/", fields)
 
-    def change_split(self, weights: Mapping[str, int], reason: str) -> None:
+    def change_split(self, weights: Mapping[str, int | str], reason: str) -> None:
         """Apply and wait until every gateway has acknowledged the table."""
         before = self.stack.healthz()["table_version"]
         applied = self.save_split(self.open_split(), weights, reason)
