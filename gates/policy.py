@@ -29,6 +29,9 @@ class Mode(StrEnum):
     DIAGNOSE = "diagnose"
 
 
+MOST_PLANNED = 200_000  # a plan and its samples are held in memory
+
+
 class InvalidPolicy(ValueError):
     """The policy cannot be run; the message says which field and why."""
 
@@ -157,10 +160,8 @@ def check(policy: Policy) -> None:
         _check_step(policy.step)
     for phase in (Phase.SPIKE, Phase.SOAK):
         spec = getattr(policy, phase.value)
-        if spec is not None and not (0 < spec.rate <= 1000 and 0 < spec.seconds <= 86400 and spec.planned >= 1):
-            raise InvalidPolicy(f"{phase}: the rate is above 0 to 1000 per second, the length above 0 to 86,400 s.")
-        if spec is not None and not 0 < spec.cv <= 10:
-            raise InvalidPolicy(f"{phase}: the variation of the gaps is above 0 to 10.")
+        if spec is not None:
+            _check_open_loop(phase, spec)
     for name, value in asdict(policy.objectives).items():
         if not value > 0:
             raise InvalidPolicy(f"objective {name} must be above 0.")
@@ -179,6 +180,15 @@ def longest_seconds(policy: Policy) -> float:
 
 def _open_loop(body: Mapping[str, Any] | None) -> OpenLoop | None:
     return OpenLoop(**{**body, "spacing": Spacing(body["spacing"])}) if body else None
+
+
+def _check_open_loop(phase: Phase, spec: OpenLoop) -> None:
+    if not (0 < spec.rate <= 1000 and 0 < spec.seconds <= 86400 and spec.planned >= 1):
+        raise InvalidPolicy(f"{phase}: the rate is above 0 to 1000 per second, the length above 0 to 86,400 s.")
+    if spec.planned > MOST_PLANNED:
+        raise InvalidPolicy(f"{phase}: rate times length is at most {MOST_PLANNED:,} requests.")
+    if not 0 < spec.cv <= 10:
+        raise InvalidPolicy(f"{phase}: the variation of the gaps is above 0 to 10.")
 
 
 def _check_step(step: Step) -> None:

@@ -183,7 +183,7 @@ class Pacer:
 
     def _fire(self) -> None:
         flight = self._flight
-        while self._next < len(self._requests):
+        while self._next < len(self._requests) and not flight.over.is_set():
             planned = self._requests[self._next]
             left = planned.intended_ns - flight.now()
             if left > 0:

@@ -15,7 +15,8 @@ from gates.load.workload import PromptSource, Shape, unit
 from gates.policy import OpenLoop, Phase, Policy, Spacing, Step, check, digest
 
 SECOND = 1_000_000_000
-LEVEL_STRIDE = 100_000  # index of a STEP request: place of its level times this, plus its number within the level
+LEVEL_STRIDE = 10_000_000  # index of a STEP request: place of its level times this, plus its number within the level
+LISTED = 1000  # how many requests of a STEP level the digest lists at most; the seed gives the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +134,5 @@ def _listed(plan: PhasePlan) -> Iterator[Planned]:
     yield from plan.requests
     if isinstance(plan.spec, Step):
         for level in plan.spec.levels:
-            yield from (plan.step_request(level, number) for number in range(plan.spec.level_completions))
+            count = min(plan.spec.level_completions, LISTED)
+            yield from (plan.step_request(level, number) for number in range(count))

@@ -108,6 +108,9 @@ def test_a_replay_keeps_the_recorded_rhythm_and_says_how_far_it_was_stretched():
     assert phase.time_scale == pytest.approx(2 / 12)
 
 
-def test_a_policy_that_cannot_be_run_is_refused():
+@pytest.mark.parametrize(
+    "changes", [{"step": None, "spike": None, "soak": None}, {"spike": OpenLoop(rate=1000, seconds=3600)}]
+)
+def test_a_policy_that_cannot_be_run_is_refused(changes):
     with pytest.raises(InvalidPolicy):
-        plan_of(replace(STANDARD, step=None, spike=None, soak=None))
+        plan_of(replace(STANDARD, **changes))
