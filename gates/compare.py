@@ -26,7 +26,10 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`delta` is b − a in the objective's unit (None when a value is missing or infinite); intervals are 95 %, open above (inf) when n is small."""
+    """`delta` is b − a in the objective's unit (None when a value is missing or infinite).
+
+    Intervals are 95 %; with few requests one is open above (infinite).
+    """
 
     phase: str
     objective: ObjectiveName
