@@ -117,7 +117,8 @@ async def look(
     )
     result = await probe(client, target.identity, now=now.timestamp(), tokens_age=target.tokens_age, limits=limits)
     previous = target.previous.state if target.previous else None
-    scored = health.score((*result.inputs, *target.passive), previous, now.timestamp(), limits)
+    passive = () if result.restarted else target.passive
+    scored = health.score((*result.inputs, *passive), previous, now.timestamp(), limits)
     return Seen(target, result, scored)
 
 
