@@ -36,6 +36,7 @@ SECTIONS = (
     Section("Engines", "console:engines", "engines", narrow=True),
     Section("Traffic", "console:traffic", "traffic", narrow=True),
     Section("Playground", "console:playground", "chat", narrow=True),
+    Section("Gates", "console:gates", "flag"),
 )
 FOOT = (Section("Audit", "console:audit", "history"),)
 
