@@ -157,7 +157,7 @@ def _differences(a: Judgement, b: Judgement) -> list[str]:
         found.append(f"The plans differ: {a.plan_digest[:12]} and {b.plan_digest[:12]}.")
     if a.policy_digest != b.policy_digest:
         found.append(f"The policies differ: {a.policy_digest[:12]} and {b.policy_digest[:12]}.")
-    lengths = [{end.phase: end.planned for end in run.phases if end.complete} for run in (a, b)]
+    lengths = [{end.phase: end.planned for end in run.phases if end.complete and not end.curtailed} for run in (a, b)]
     for phase in sorted(lengths[0].keys() | lengths[1].keys()):
         first, second = lengths[0].get(phase), lengths[1].get(phase)
         if first != second:

@@ -133,9 +133,9 @@ def _breaches(parts: Sequence[Measured], generator: Sequence[GeneratorHealth]) -
         if own is not None and own.breaches:
             broken[part.phase.value] = "; ".join(own.breaches)
         elif not_sent:
-            broken[part.phase.value] = f"{wording.plural(not_sent, 'request')} could not be sent"
+            broken[part.phase.value] = f"{wording.plural(not_sent, 'request')} could not be sent."
         elif own is None and part.extent in (Extent.WHOLE, Extent.CURTAILED):
-            broken[part.phase.value] = "its own health was not recorded"
+            broken[part.phase.value] = "The load generator left no record of its own health."
     return broken
 
 
@@ -150,10 +150,7 @@ def _verdict(parts: Sequence[Measured], found: Sequence[Finding], broken: Mappin
         return Verdict.INVALID, "No request was measured: no data is never a pass."
     if broken:
         phase, why = next(iter(broken.items()))
-        return (
-            Verdict.INVALID,
-            f"{phase.upper()}: the load generator broke its own limits ({why}); the evidence is unusable.",
-        )
+        return Verdict.INVALID, f"{phase.upper()}: the evidence is unusable, by no fault of the engine. {why}"
     verdict = min((finding.verdict for finding in found), key=SEVERITY.index)
     if verdict == Verdict.PASSED:
         weak = sum(finding.grade in (Grade.THIN, Grade.DOUBTFUL) for finding in found)

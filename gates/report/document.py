@@ -13,6 +13,7 @@ from gates.judge import RULES
 from gates.load.samples import Sample
 from gates.policy import Phase, Policy
 from gates.report import figures
+from gates.report.markup import flat
 from gates.verdict import Finding, Judgement, ObjectiveName, Verdict
 from gates.windows import strip
 
@@ -139,18 +140,22 @@ def _run(facts: RunFacts) -> dict[str, Any]:
 
 
 def _candidate(facts: RunFacts) -> dict[str, Any]:
-    before, after = facts.baseline_fingerprint, facts.fingerprint
-    names = sorted(before.keys() | after.keys()) if before is not None else []
-    changed = [
-        {"name": name, "baseline": (before or {}).get(name), "candidate": after.get(name)}
-        for name in names
-        if (before or {}).get(name) != after.get(name)
-    ]
+    after = dict(flat(dict(facts.fingerprint)))
+    before = None if facts.baseline_fingerprint is None else dict(flat(dict(facts.baseline_fingerprint)))
+    changed = (
+        [
+            {"name": name, "baseline": before.get(name), "candidate": after.get(name)}
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        ]
+        if before is not None
+        else []
+    )
     return {
         "target_kind": facts.target_kind,
         "target": facts.target,
-        "fingerprint": dict(after),
-        "baseline": None if before is None else dict(before),
+        "fingerprint": dict(facts.fingerprint),
+        "baseline": None if before is None else dict(facts.baseline_fingerprint or {}),
         "changed": changed,
     }
 

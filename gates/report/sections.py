@@ -7,7 +7,8 @@ from gates.policy import from_json
 from gates.report import svg
 from gates.report.markup import Markup, code, facts, figure, flat, paragraph, section, state, table, text
 from gates.rules import failures_allowed, qps_needed
-from gates.wording import percent, seconds
+from gates.verdict import ObjectiveName
+from gates.wording import WORD, percent, seconds
 
 Document = Mapping[str, Any]
 
@@ -31,7 +32,7 @@ def verdict(document: Document) -> str:
 
 def candidate(document: Document) -> str:
     found = document["candidate"]
-    changed = [(row["name"], str(row["baseline"]), str(row["candidate"])) for row in found["changed"]]
+    changed = [(row["name"], row["baseline"], row["candidate"]) for row in found["changed"]]
     against = "No baseline to compare the candidate with." if found["baseline"] is None else "Nothing differs."
     return section(
         "What was tested",
@@ -75,7 +76,7 @@ def objectives(document: Document) -> str:
     rows = [
         (
             row["phase"].upper(),
-            f"{row['objective']}, {row['scope']}",
+            f"{WORD[ObjectiveName(row['objective'])]}, {row['scope']}",
             state(row["verdict"]),
             row["grade"],
             row["shown"],
