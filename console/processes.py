@@ -158,7 +158,8 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 def _program(process: Process, folder: Path) -> str:
     pid_file = folder / f"{process.name}.pid"
-    script = f"echo $$ > {shlex.quote(str(pid_file))}; exec {shlex.join(process.command)}"
+    pid, draft = shlex.quote(str(pid_file)), shlex.quote(f"{pid_file}.new")
+    script = f"echo $$ > {draft}; mv {draft} {pid}; exec {shlex.join(process.command)}"
     command = f"/bin/sh -c {shlex.quote(script)}".replace("%", "%%")
     return f"""
 [program:{process.name}]

@@ -28,6 +28,14 @@ class Load(threading.Thread):
         self.sdk, self.ends, self.slowest = sdk, Counter[str](), 0.0
         self.stop = threading.Event()
 
+    def __enter__(self) -> "Load":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.join(60)
+
     def run(self) -> None:
         while not self.stop.wait(0.5):
             begun = time.monotonic()
@@ -61,11 +69,9 @@ def test_every_process_may_be_killed_at_any_time(stack: Stack, sdk: openai.OpenA
     load = Load(sdk)
     with Operator(stack) as operator:
         operator.change_split({"hf-demo": 100, "hf-demo-b": "standby"}, "the other takes over in the soak")
-        load.start()
-        for name in order:
-            kill_and_wait(stack, operator, name)
-    load.stop.set()
-    load.join(60)
+        with load:
+            for name in order:
+                kill_and_wait(stack, operator, name)
     print(f"ends: {dict(load.ends)}, slowest {load.slowest:.1f} s")
     assert not load.is_alive()
     assert load.slowest < 30
