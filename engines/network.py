@@ -82,7 +82,8 @@ def check_url(text: str, allowed: Iterable[Network], resolve: Resolve | None = N
         raise UrlRefused(f"The name {host} cannot be resolved. Check its spelling and the DNS.")
     for address in addresses:
         if not is_allowed(address, networks):
-            raise UrlRefused(f"{host} is {address}, which lies outside the networks in ENGINE_NETWORKS.")
+            where = host if host == address else f"{host} is {address}, which"
+            raise UrlRefused(f"{where} lies outside the networks in ENGINE_NETWORKS.")
     return CheckedUrl(str(url).rstrip("/"), host, port, addresses)
 
 

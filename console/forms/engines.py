@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.validators import RegexValidator
 
 from console.forms.traffic import REASON_HINT, ReasonField
 from engines.actions import EngineSpec
@@ -16,6 +17,9 @@ from engines.sealing import seal
 
 MAX_REPLICAS = 16
 BIG_NAME = re.compile(r"120b", re.IGNORECASE)
+PLAIN_TEXT = RegexValidator(r"\A[^\x00-\x1f\x7f]*\Z", "One line of plain text, without control characters.")
+# It goes into a header: a line break in it would be another header.
+TOKEN = RegexValidator(r"\A[!-~]*\Z", "Only printable ASCII characters, without spaces or line breaks.")
 ANSWERS = ((Answer.UNKNOWN.value, "find out"), (Answer.YES.value, "yes"), (Answer.NO.value, "no"))
 BY_NAME = "auto"
 
@@ -26,6 +30,7 @@ class ConnectionForm(forms.Form):
     kind = forms.ChoiceField(choices=Engine.Kind.choices)
     served_model = forms.CharField(
         max_length=200,
+        validators=[PLAIN_TEXT],
         label="Served model",
         help_text="The name the engine itself answers to, as its /v1/models lists it.",
     )
@@ -39,6 +44,7 @@ class ConnectionForm(forms.Form):
         required=False,
         strip=True,
         max_length=400,
+        validators=[TOKEN],
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text="Sent as a bearer token. Leave empty where the engine asks for none.",
     )

@@ -99,6 +99,8 @@ class SplitForm(forms.Form):
             self.add_error(None, str(refused))
         if {member.engine: member for member in self.members} == self.current:
             self.add_error(None, "Nothing changes: this is the split in force.")
+        if self.members and not any(member.role is Role.SPLIT and not member.canary for member in self.members):
+            self.add_error(None, "At least one engine of the split must be no canary: the others fall back to it.")
         return cleaned
 
     def _member(self, engine: Engine) -> Member | None:

@@ -41,14 +41,18 @@ def drain(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 @requires(Capability.OPERATE)
 def undrain(request: HttpRequest, name: str) -> HttpResponse:
-    engine = get_object_or_404(Engine, name=name, state=State.DRAINING)
+    engine = get_object_or_404(Engine, name=name)
+    if engine.state != State.DRAINING:
+        return _already(request, engine)
     return _set(request, engine, State.ACTIVE, "undrained")
 
 
 @require_POST
 @requires(Capability.OPERATE)
 def enable(request: HttpRequest, name: str) -> HttpResponse:
-    engine = get_object_or_404(Engine, name=name, state=State.DISABLED)
+    engine = get_object_or_404(Engine, name=name)
+    if engine.state != State.DISABLED:
+        return _already(request, engine)
     return _set(request, engine, State.ACTIVE, "enabled")
 
 
@@ -97,6 +101,12 @@ def _set(request: HttpRequest, engine: Engine, state: Engine.State, reason: str)
     except StaleEngine:
         return _moved(request, engine.name)
     messages.success(request, f"{engine.name} is {state.label.lower()}.")
+    return redirect("console:engine", engine.name)
+
+
+def _already(request: HttpRequest, engine: Engine) -> HttpResponse:
+    """The button of a page that somebody else, or a second click, made out of date."""
+    messages.info(request, f"{engine.name} is {engine.get_state_display().lower()}. Nothing was changed.")
     return redirect("console:engine", engine.name)
 
 

@@ -134,6 +134,8 @@ def test_an_engine_without_traffic_is_disabled_and_enabled_again(client_of: Clie
     assert state("alpha") == "disabled"
     client.post(address("enable"))
     assert state("alpha") == "active"
+    late = client.post(address("enable"), follow=True)
+    assert "alpha is active. Nothing was changed." in late.content.decode()
 
 
 def test_deleting_is_blocked_while_a_route_names_the_engine(client_of: ClientOf, operator: User) -> None:

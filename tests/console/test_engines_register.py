@@ -77,6 +77,9 @@ def test_a_big_model_is_known_by_its_name(
     ("field", "value", "words"),
     [
         ("name", "Vllm B", "a-z"),
+        ("key", "a\r\nX-Evil: 1", "line breaks"),
+        ("key", "schlüssel", "ASCII"),
+        ("served_model", "m\nX: y", "control characters"),
         ("name", "register", "address of this console"),
         ("urls", "http://10.0.0.7/v1", "Leave out /v1"),
         ("urls", "http://169.254.169.254/", "outside the networks"),

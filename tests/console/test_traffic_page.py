@@ -81,6 +81,7 @@ def test_after_a_conflict_the_form_stands_on_the_new_base(client_of: ClientOf, o
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        (form(**{"canary:alpha": "on", "canary:beta": "on"}), "must be no canary"),
         (form(alpha=60), "add up to 85 %"),
         (form(alpha="x"), "whole number from 0 to 100"),
         (form(alpha=-1, beta=101), "whole number from 0 to 100"),

@@ -41,16 +41,16 @@ class Command(BaseCommand):
         config = processes.run_dir() / "supervisord.conf"
         config.touch(mode=0o600)
         config.write_text(processes.supervisor_config(programs))
-        sys.exit(self.supervise(config, facts))
+        sys.exit(self.supervise(config, facts, engines=demo))
 
-    def supervise(self, config: Path, facts: dict[str, Any]) -> int:
+    def supervise(self, config: Path, facts: dict[str, Any], *, engines: bool) -> int:
         """Whoever is told to stop, supervisord hears it and stops every process in its own time."""
         command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(config)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603
         threading.Thread(target=copy_output, args=(child,), daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: child.terminate())
-        if wait_until_ready(child):
+        if wait_until_ready(child, engines=engines):
             self.stdout.write(bootstrap.banner(facts))
             self.stdout.flush()
         return child.wait()
@@ -81,12 +81,13 @@ def prepare() -> None:
     call_command("collectstatic", verbosity=0, interactive=False)
 
 
-def wait_until_ready(child: "subprocess.Popen[bytes]") -> bool:
-    """True once the console answers and the gateway has an engine that can take traffic."""
+def wait_until_ready(child: "subprocess.Popen[bytes]", *, engines: bool) -> bool:
+    """True once console and gateway answer and, where there are `engines`, one can take traffic."""
+    health = "healthz" if engines else "livez"
     deadline = time.monotonic() + READY_SECONDS
     waiting = [
         f"http://{settings.CONSOLE_HOST}:{settings.CONSOLE_PORT}/accounts/login/",
-        f"http://{settings.GATEWAY_HOST}:{settings.GATEWAY_PORT}/healthz",
+        f"http://{settings.GATEWAY_HOST}:{settings.GATEWAY_PORT}/{health}",
     ]
     while waiting and child.poll() is None:
         waiting = [url for url in waiting if not answers(url)]
