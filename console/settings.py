@@ -191,5 +191,10 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} " + PROCESS + " {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {name: {"level": "WARNING"} for name in ("django.server", "daphne", "uvicorn", "httpx")},
+    "loggers": {
+        **{name: {"level": "WARNING"} for name in ("django.server", "daphne", "uvicorn", "httpx")},
+        # whoever sends a bad request is told so; the log is for our own faults
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from console import accounts
 from console.consumers import LiveConsumer
 from console.pages import audit, engines, overview, playground, traffic
 from console.playground_consumer import PlaygroundConsumer
@@ -15,6 +16,7 @@ pages: list[URLPattern] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *accounts.closed,
     path("accounts/", include("allauth.account.urls")),
     path("", include((pages, "console"))),
 ]

@@ -59,3 +59,8 @@ def test_every_account_page_wears_our_frame(client_of: ClientOf, client: Client,
     page = browser.get(address).content.decode()
     assert '<html lang="en">' in page
     assert "css/tokens.css" in page
+
+
+@pytest.mark.parametrize("address", ["/accounts/email/", "/accounts/password/reset/"])
+def test_no_page_sends_a_secret_by_mail(client_of: ClientOf, viewer: User, address: str) -> None:
+    assert client_of(viewer).get(address).status_code == 404
