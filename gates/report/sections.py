@@ -3,10 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gates.policy import from_json
-from gates.report import svg
-from gates.report.markup import Markup, code, facts, figure, flat, paragraph, section, state, table, text
-from gates.rules import failures_allowed, qps_needed
+from gates.report.drawings import charts, late
+from gates.report.markup import Markup, code, facts, flat, paragraph, section, state, table, text
 from gates.verdict import ObjectiveName
 from gates.wording import WORD, percent, seconds
 
@@ -133,7 +131,7 @@ def phases(document: Document) -> str:
             phase["attempt"],
             phase["planned"],
             phase["n"],
-            ", ".join(f"{name} {count:,}" for name, count in phase["outcomes"].items()),
+            ", ".join(f"{name} {count:,}" for name, count in (*phase["outcomes"].items(), *_statuses(phase))),
             phase["offered_qps"],
             phase["served_qps"],
             *(_time(phase[clock], share) for clock in ("ttft", "e2e") for share in ("p50", "p95")),
@@ -142,11 +140,6 @@ def phases(document: Document) -> str:
         for phase in document["phases"]
     ]
     return section("Phases", table(columns, rows, numbers=(2, 3, 4, 6, 7, 8, 9, 10, 11, 12)), _levels(document))
-
-
-def charts(document: Document) -> str:
-    drawn = "".join(_charts(document, chart) for chart in document["charts"])
-    return section("Charts", drawn or paragraph("Nothing was measured, so there is nothing to draw."))
 
 
 def workload(document: Document) -> str:
@@ -213,41 +206,8 @@ ORDER: tuple[Callable[[Document], str], ...] = (
 )  # fmt: skip
 
 
-def _charts(document: Document, chart: Mapping[str, Any]) -> str:
-    ran = from_json(document["policy"]["body"])
-    goal, phase = ran.objectives, chart["phase"]
-    needed = qps_needed(goal) if phase == "soak" else None
-    planned = next(entry["planned"] for entry in document["phases"] if entry["phase"] == phase)
-    allowed = failures_allowed(planned or len(chart["points"]), goal.error_rate)
-    return "".join(
-        [
-            f'<h3>{phase.upper()}</h3><div class="charts">',
-            figure("Requests/s by arrival: offered dashed, answered solid", svg.rates(chart, needed)),
-            figure("Requests in flight", svg.in_flight(chart)),
-            figure("TTFT in seconds, from the intended send", svg.scatter(chart, 1, goal.ttft_p95, "TTFT")),
-            figure("E2E in seconds, from the intended send", svg.scatter(chart, 2, goal.e2e_p95, "E2E")),
-            figure(f"Failures left of {max(allowed, 0)} allowed", svg.budget(chart, max(allowed, 0))),
-            "</div>",
-            _windows(document["windows"]) if phase == "soak" else "",
-        ]
-    )
-
-
-def _windows(windows: Sequence[Mapping[str, Any]]) -> str:
-    if not windows:
-        return ""
-    rows = [
-        (
-            f"{row['start']:g} s",
-            state(row["state"]),
-            row["n"],
-            *(_late(row[name], row["n"]) for name in ("ttft_p95", "e2e_p95")),
-        )
-        for row in windows
-        if row["state"] != "met"
-    ]
-    told = table(["window at", "state", "n", "TTFT P95", "E2E P95"], rows, numbers=(2, 3, 4))
-    return figure("Windows: missed ones are taller, undetermined ones dashed", svg.strip(windows)) + told
+def _statuses(phase: Mapping[str, Any]) -> list[tuple[str, int]]:
+    return [(f"HTTP {status}", count) for status, count in phase["status_codes"].items() if status != "200"]
 
 
 def _levels(document: Document) -> str:
@@ -284,11 +244,7 @@ def _cells(row: Mapping[str, str], names: Sequence[str]) -> list[str]:
 
 
 def _time(spread: Mapping[str, Any], share: str) -> str | None:
-    return _late(spread[share], spread["n"])
-
-
-def _late(value: float | None, n: int) -> str | None:
-    return seconds(value) if n else None
+    return late(spread[share], spread["n"])
 
 
 def _lengths(spread: Mapping[str, Any]) -> tuple[object, object]:

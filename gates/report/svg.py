@@ -71,6 +71,23 @@ def scatter(chart: Mapping[str, Any], place: int, limit: float, words: str) -> s
     return _svg(body, f"{label}, {len(chart['failures'])} failed")
 
 
+def cumulative(chart: Mapping[str, Any], place: int, limit: float, words: str) -> str:
+    """Share of requests answered within a time; failures never are, so that the curve ends below 1 with any."""
+    values = sorted(row[place] for row in chart["points"] if row[place] is not None and row[3] == "ok")
+    n = max(len(chart["points"]), 1)
+    frame = Frame(max([limit * 1.1, *values]), 1.0)
+    kept = [at for at in range(len(values)) if at % max(1, len(values) // 200) == 0 or at == len(values) - 1]
+    body = frame.axes() + _line(frame, [(0.0, 0.0), *((values[at], (at + 1) / n) for at in kept)], "line")
+    x, y = frame.x(limit), frame.y(0.95)
+    body += f'<line class="limit" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+    body += f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
+    body += (
+        f'<text class="limit-text" x="{x - 4}" y="{HEIGHT - BOTTOM - 6}" text-anchor="end">95 % by {limit:g} s</text>'
+    )
+    within = sum(value <= limit for value in values) / n
+    return _svg(body, f"{chart['phase'].upper()}: {within:.1%} of requests within {limit:g} s of {words}")
+
+
 def strip(windows: Sequence[Mapping[str, Any]]) -> str:
     """Missed windows are taller, so that the state does not rest on colour."""
     each = WIDTH / max(len(windows), 1)

@@ -80,12 +80,13 @@ def test_the_page_fetches_nothing_runs_nothing_and_escapes_what_people_wrote() -
 
 def test_the_page_draws_each_phase_with_its_limit_and_the_windows() -> None:
     page = html.render(whole())
-    assert page.count("limit 7 s</text>") == 3
+    assert page.count(">limit 7 s</text>") == 3
+    assert page.count("95 % by 7 s</text>") == 3
     assert "29 of 30 windows met" in page
     assert "SOAK: TTFT of 3599 answers, 30 over the limit of 7 s, 1 failed" in page
     assert "needs 1.8/s" in page
     drawings = re.findall(r"<svg.*?</svg>", page, flags=re.S)
-    assert len(drawings) == 16
+    assert len(drawings) == 22
     for drawing in drawings:
         parsed(drawing)
 
