@@ -178,7 +178,10 @@ def banner(facts: dict[str, Any]) -> str:
         lines.append(f"  log in as {user['name']:<9} password {user['password']}")
     if "api_key" in facts:
         lines += ["", "Try it:", _curl(facts)]
-    lines += ["", f"The same facts are in {first_run_file()}. Ctrl-C stops everything.", ""]
+    if "users" in facts:
+        lines += ["", f"The same facts are in {first_run_file()}. Ctrl-C stops everything.", ""]
+    else:
+        lines += ["", "No account yet? manage.py bootstrap --admin NAME makes one. Ctrl-C stops everything.", ""]
     return "\n".join(lines)
 
 

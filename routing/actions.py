@@ -201,6 +201,10 @@ def _announce(
 
 
 def _split(members: Sequence[Member]) -> dict[str, Any]:
-    return {
-        member.engine: f"{member.weight} %" if member.role is Role.SPLIT else str(member.role) for member in members
-    }
+    return {member.engine: _place(member) for member in members}
+
+
+def _place(member: Member) -> str:
+    if member.role is not Role.SPLIT:
+        return str(member.role)
+    return f"{member.weight} %, canary" if member.canary else f"{member.weight} %"

@@ -14,6 +14,7 @@ import console.converters  # noqa: F401  registers <name:…>
 from console.forms.traffic import PRESETS, ConfirmName, RouteForm
 from console.models import User
 from console.pages.traffic_effect import headline, in_words
+from console.pages.traffic_truth import takers
 from console.pages.traffic_view import editor_for, render_route
 from console.permissions import Capability, requires
 from engines.actors import Actor
@@ -22,7 +23,7 @@ from routing import actions
 from routing.actions import Conflict, InvalidSplit
 from routing.models import Route, RouteRevision
 from routing.publish import members_from_json
-from routing.table import Member, Role
+from routing.table import Member
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -64,7 +65,7 @@ def lower(request: HttpRequest, route: str) -> HttpResponse:
     members = members_from_json(found.current().members)
     lowered = without_share(members, engine)
     if lowered is None:
-        messages.error(request, f"Nothing changed: no other engine can take the share of {engine}.")
+        messages.error(request, f"Nothing changed: no baseline can take the share of {engine}. Move it in the editor.")
         return redirect("console:traffic-route", route)
     try:
         actions.change_split(
@@ -134,11 +135,11 @@ def delete_route(request: HttpRequest, route: str) -> HttpResponse:
 
 def without_share(members: Sequence[Member], engine: str) -> list[Member] | None:
     """`engine` at 0 %, its share added to the baseline with most weight. None when there is nobody to take it."""
-    takers = [member for member in members if member.role is Role.SPLIT and member.weight and member.engine != engine]
+    able = takers(members, engine)
     share = next((member.weight for member in members if member.engine == engine), 0)
-    if not takers or not share:
+    if not able or not share:
         return None
-    taker = max(takers, key=lambda member: (not member.canary, member.weight)).engine
+    taker = max(able, key=lambda member: member.weight).engine
     moved = {engine: 0, taker: share}
     return [
         Member(

@@ -43,6 +43,7 @@ class ShareRow:
     n: int
     figures: Figures
     convergence: Convergence
+    can_lower: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,15 @@ class Truth:
         """The widest band in points inside which a share of this many requests counts as converged."""
         shares = [row.member.weight for row in self.rows if row.member.role is Role.SPLIT]
         return max((band(share, self.total) for share in shares), default=None) if self.total else None
+
+
+def takers(members: Iterable[Member], engine: str) -> list[Member]:
+    """Who may take the share of `engine` by one click. A canary never: raising it needs a diff and a reason."""
+    return [
+        member
+        for member in members
+        if member.role is Role.SPLIT and member.weight and not member.canary and member.engine != engine
+    ]
 
 
 def band(share: float, n: int) -> float:
@@ -172,6 +182,7 @@ def _rows(members: Sequence[Member], buckets: Sequence[Bucket], *, since: dateti
                 n=answered,
                 figures=figures,
                 convergence=convergence(member.weight, assigned[member.engine], answered, total),
+                can_lower=bool(member.weight and takers(members, member.engine)),
             )
         )
     return shares

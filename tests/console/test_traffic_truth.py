@@ -63,6 +63,10 @@ def test_a_share_goes_to_the_baseline_not_to_a_canary() -> None:
     assert [member.weight for member in lowered] == [40, 60, 0]
 
 
+def test_no_click_lowers_the_baseline_onto_its_canary() -> None:
+    assert without_share([Member("a", Role.SPLIT, 90), Member("b", Role.SPLIT, 10, True)], "a") is None
+
+
 def test_nobody_takes_the_share_of_the_only_engine() -> None:
     assert without_share([Member("a", Role.SPLIT, 100), Member("b", Role.SPLIT, 0)], "a") is None
 
