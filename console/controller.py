@@ -1,4 +1,4 @@
-"""The controller: while it holds the lease, probes every replica on time, publishes the health they earn, reaps runs."""
+"""The controller: while it holds the lease, it probes replicas, publishes the health they earn, and reaps gate runs."""
 
 import asyncio
 import contextlib

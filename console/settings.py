@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from django.core.management.utils import get_random_secret_key
 
 from console import env
 from engines.network import DEFAULT_NETWORKS, parse_networks
-
 
 # Where things are
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -33,6 +33,7 @@ OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
 SECRET_KEY = env.secret("SECRET_KEY", DATA_DIR, make=get_random_secret_key)
 FERNET_KEY = env.secret("FERNET_KEY", DATA_DIR, make=lambda: Fernet.generate_key().decode())
 INTERNAL_TOKEN_KEY = env.secret("INTERNAL_TOKEN_KEY", DATA_DIR)
+EVIDENCE_KEY = env.secret("EVIDENCE_KEY", DATA_DIR, make=lambda: token_hex(32))  # the seed of an ed25519 key
 
 # Security
 DEBUG = False

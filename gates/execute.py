@@ -7,7 +7,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -235,13 +235,10 @@ class Execution:
         await self._finish(State.CANCELLED, reason)
 
     async def _finish(self, state: State, reason: str) -> None:
-        judgement: Mapping[str, Any] | None = None
-        ended = records.ENDED.get(state)
-        if ended is not None:
-            run = await self.writer.do(GateRun.objects.select_related("policy").get, pk=self.run.pk)
-            judgement = to_json(await self.writer.do(records.judged, run, ended=ended, reason=reason))
+        run = await self.writer.do(GateRun.objects.select_related("policy").get, pk=self.run.pk)
+        judgement = await self.writer.do(records.judged_early, run, state, reason)
         await self.ledger.note(state.value, reason)
-        await self.ledger.finish(state, reason, judgement)
+        await self.ledger.finish(state, reason, to_json(judgement) if judgement else None)
 
 
 async def execute(run_id: int, *, pace: Pace | None = None, generator: Generator | None = None) -> bool:

@@ -29,6 +29,7 @@ REACH_SECONDS = 60.0
 TOKEN_SECONDS = 900.0
 LIVE_SECONDS = 2.0
 PROBE_TOKENS = 4
+SELF_TESTS = 2  # whatever the machine did at the first one may be over
 
 
 class Unreachable(Exception):
@@ -99,9 +100,12 @@ async def check(
     prepared.baseline = prepared.watch.server.load or 0.0
     seconds = await _answers(prepared, policy)
     await ledger.note("preflight", f"The target answers; a streamed probe took {seconds:.2f} s.")
-    health = await self_test(policy, seed=prepared.plan.seed, prompts=prepared.prompts)
-    if health.breaches:
-        raise Unfit(f"The load generator is not fit on this machine now: {'; '.join(health.breaches)}")
+    for _attempt in range(SELF_TESTS):
+        health = await self_test(policy, seed=prepared.plan.seed, prompts=prepared.prompts)
+        if not health.breaches:
+            break
+    else:
+        raise Unfit(f"The load generator is not fit on this machine now. {' '.join(health.breaches)}")
     await ledger.note("preflight", "The load generator kept its schedule at twice the rate.")
 
 

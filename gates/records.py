@@ -1,7 +1,7 @@
 """A stored run read back as the values that judging, reports and evidence work on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gates import policy as policies
 from gates.judge import end_from_json, health_from_json, judge
@@ -78,6 +78,14 @@ def judged(run: GateRun, *, ended: Verdict | None = None, reason: str = "") -> J
         ended=ended,
         ended_reason=reason,
     )
+
+
+def judged_early(run: GateRun, state: State, reason: str) -> Judgement | None:
+    """Of a run that ends in `state` before its last phase; None when its samples cannot speak for that verdict."""
+    if state in ENDED:
+        return judged(run, ended=ENDED[state], reason=reason)
+    found = judged(run)
+    return replace(found, reason=reason) if found.verdict == state.value else None
 
 
 def judged_again(run: GateRun) -> Judgement:

@@ -1,6 +1,8 @@
 """What a run tests, from the rows to values and clients: the replicas of an engine, or a route behind the gateway."""
 
 import hashlib
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +51,10 @@ def load(run: GateRun) -> Subject:
     replicas = [_replica(engine, row) for engine in engines for row in rows[engine.name]]
     if not replicas:
         raise TargetGone(f"No {run.target_kind} named {run.target} has a replica to test.")
-    fingerprint: dict[str, Any] = {"engines": [_identity(engine, rows[engine.name]) for engine in engines]}
+    fingerprint: dict[str, Any] = {
+        "engines": [_identity(engine, rows[engine.name]) for engine in engines],
+        "measured_on": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {platform.node()}",
+    }
     if run.target_kind == GateRun.Target.ROUTE:
         route = Route.objects.get(name=run.target)
         fingerprint |= {"route": route.name, "revision": route.revision, "gateway": settings.GATEWAY_URL}

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from console import bootstrap
+from gates.actions import ensure_built_in
 
 
 class Command(BaseCommand):
@@ -19,7 +20,7 @@ class Command(BaseCommand):
             self.stdout.write(bootstrap.banner(bootstrap.start_demo()))
             return
         bootstrap.seed_settings()
-        bootstrap.ensure_built_in()
+        ensure_built_in()
         for name in bootstrap.seed_endpoints():
             self.stdout.write(f"Registered engine {name}.")
         password = bootstrap.make_admin(options["admin"])
