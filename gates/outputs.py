@@ -82,7 +82,7 @@ def facts_of(run: GateRun, policy: Policy) -> RunFacts:
             for event in GateEvent.objects.filter(run=run).order_by("pk")
         ],
         comparisons=_comparisons(run),
-        reproduce=f"manage.py gate run --wait --policy {policy.name} --{run.target_kind} {run.target} --seed {run.seed}",
+        reproduce=f"manage.py gate run --policy {policy.name} --{run.target_kind} {run.target} --seed {run.seed}",
         machine=str(run.fingerprint.get("measured_on", "")),
         key_id=evidence.key_id(evidence_key().public_key()),
     )
