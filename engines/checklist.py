@@ -111,7 +111,10 @@ async def _dns(findings: _Findings) -> tuple[State, str]:
         return State.FAIL, str(refused)
     except TimeoutError:
         return State.FAIL, "The name was not resolved within 2 s. Check the DNS."
-    return State.OK, f"{findings.address.host} is {', '.join(findings.address.addresses)}."
+    host, addresses = findings.address.host, findings.address.addresses
+    if addresses == (host,):
+        return State.OK, f"{host} is an address; there is nothing to resolve."
+    return State.OK, f"{host} is {', '.join(addresses)}."
 
 
 async def _tcp(findings: _Findings) -> tuple[State, str]:
