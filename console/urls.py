@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from console import accounts
 from console.consumers import LiveConsumer
-from console.pages import audit, engines, overview, playground, traffic
+from console.pages import audit, engines, gates, overview, playground, traffic
 from console.playground_consumer import PlaygroundConsumer
 
 pages: list[URLPattern] = [
@@ -12,6 +12,7 @@ pages: list[URLPattern] = [
     *engines.urlpatterns,
     *traffic.urlpatterns,
     *playground.urlpatterns,
+    *gates.urlpatterns,
     *audit.urlpatterns,
 ]
 

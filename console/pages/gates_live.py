@@ -72,7 +72,9 @@ def fields_of(run: GateRun, policy: Policy, last: dict[str, Any], *, now: dateti
         "elapsed": numbers.duration(elapsed),
         "left": f"about {numbers.duration(left)} left" if left is not None else ("ended" if run.finished_at else "—"),
         "served": numbers.rate(shown.get("served")),
-        "offered": f"of {numbers.rate(shown.get('offered'))} offered" if shown else "—",
+        "offered": f"of {numbers.rate(shown['offered'])} offered"
+        if shown.get("offered") is not None
+        else "no load yet",
         "in_flight": numbers.number(shown.get("in_flight")),
         "errors": f"{errors:g} failed this second" if shown else "—",
         "ttft": numbers.ms(shown.get("ttft_p95")),

@@ -61,6 +61,7 @@ window.gateCharts = (() => {
     chart.series.forEach((one, i) => Object.assign(lines[i].line, { dash: "solid", width: one.faint ? 1.5 : 2 }, one.faint && { color: ink.base }));
     if (chart.stacked) stack(chart, lines, frame);
     frame.shapes.push(...shapes);
+    for (const note of frame.annotations) if (note.text?.endsWith("far above")) Object.assign(note, { x: 1, xanchor: "right", yanchor: "top" }); // above is the phases' place
     frame.annotations.push(...notes);
     frame.margin = { ...frame.margin, t: 20 };
     frame.xaxis = { ...frame.xaxis, tickformat: "%H:%M:%S", nticks: 4 };

@@ -56,8 +56,10 @@
   let timer = null;
   async function loop() {
     clearTimeout(timer);
+    const begun = Date.now();
     const wait = await ask();
-    if (wait !== null) timer = setTimeout(loop, wait);
+    clearTimeout(timer); // a second caller may have come by while this one waited
+    if (wait !== null) timer = setTimeout(loop, Math.max(100, wait - (Date.now() - begun)));
   }
 
   // A run that was resumed is active again: its row says so through the page's websocket.
