@@ -13,9 +13,9 @@
   }
 
   function take(answer) {
+    if (!after) box().querySelector("[data-frames]").textContent = answer.seconds > 1 ? `${answer.seconds} s frames, the newest 1 s · UTC` : "1 s frames · UTC";
     points = after ? points.concat(answer.points) : answer.points;
     after = answer.last;
-    box().querySelector("[data-frames]").textContent = `${answer.seconds} s frames · UTC`;
     if (points.length > MOST) after = 0; // the next answer brings the history in larger frames
     fields(answer.fields);
     const moved = mark !== null && mark !== answer.mark;
