@@ -31,7 +31,7 @@ def judgement_of(run: GateRun) -> Judgement:
     """As stored; for a run that was never judged what its samples show, under the verdict that it has no own end."""
     if run.judgement:
         return from_json(run.judgement)
-    ended = None if run.state == State.INVALID else Verdict.ERRORED
+    ended = None if run.state == State.INVALID else records.ENDED.get(State(run.state), Verdict.ERRORED)
     return records.judged(run, ended=ended, reason=run.reason)
 
 
