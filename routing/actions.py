@@ -201,10 +201,8 @@ def _announce(
 
 
 def _split(members: Sequence[Member]) -> dict[str, Any]:
-    return {member.engine: _place(member) for member in members}
-
-
-def _place(member: Member) -> str:
-    if member.role is not Role.SPLIT:
-        return str(member.role)
-    return f"{member.weight} %, canary" if member.canary else f"{member.weight} %"
+    shares = {
+        member.engine: f"{member.weight} %" if member.role is Role.SPLIT else str(member.role) for member in members
+    }
+    canaries = ", ".join(member.engine for member in members if member.canary)
+    return {**shares, "canary mark": canaries} if canaries else shares  # a blank: no engine can have this name

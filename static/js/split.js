@@ -35,7 +35,7 @@
     const total = rows.filter(inSplit).reduce((sum, row) => sum + weight(row), 0);
     const box = form.querySelector("[data-total]");
     box.textContent = total === 100 ? "total 100 %" : `total ${total} %, must be 100 %`;
-    box.toggleAttribute("data-wrong", total !== 100);
+    box.toggleAttribute("data-wrong", total !== 100 && rows.some(inSplit));
     for (const row of rows) {
       const off = !inSplit(row);
       for (const name of ["slide", "weight", "canary"]) part(row, name).toggleAttribute("data-off", off);
