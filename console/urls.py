@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from console import accounts
+from console.api import urls as api
 from console.consumers import LiveConsumer
 from console.pages import audit, engines, gates, overview, playground, traffic
 from console.playground_consumer import PlaygroundConsumer
@@ -19,6 +20,7 @@ pages: list[URLPattern] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *accounts.closed,
     path("accounts/", include("allauth.account.urls")),
+    path("api/v1/", include((api.urlpatterns, api.app_name), namespace=api.namespace)),
     path("", include((pages, "console"))),
 ]
 

@@ -14,6 +14,8 @@ from routing.publish import publish
 from routing.signals import changed
 
 KEY_PREFIX = "ek-"
+# Opens the console's control API, and no inference by itself.
+CONTROL = "control"
 
 
 def new_key() -> tuple[str, str]:
@@ -24,6 +26,11 @@ def new_key() -> tuple[str, str]:
 
 def key_digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def find_key(secret: str) -> ApiKey | None:
+    """By digest; also one that is revoked or expired."""
+    return ApiKey.objects.filter(digest=key_digest(secret)).first()
 
 
 @transaction.atomic

@@ -10,11 +10,11 @@ from console.terminal import local_actor
 from routing import keys
 from routing.models import ApiKey
 
-SCOPES = ("inference", "select-engine")
+SCOPES = ("inference", "select-engine", keys.CONTROL)
 
 
 class Command(BaseCommand):
-    help = "Create, list or revoke the keys that clients use at the gateway."
+    help = "Create, list or revoke the keys of clients at the gateway and of pipelines at the control API."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
