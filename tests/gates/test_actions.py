@@ -1,6 +1,7 @@
 """Policies in versions, the queue, cancel and resume: what people do to runs, each audited."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.utils import timezone
+from kombu import pools
 
 from console.models import AuditEvent
 from engines.models import Engine
@@ -26,17 +28,21 @@ def engine(make_engine: Callable[..., Engine]) -> Engine:
     return make_engine("hf-demo")
 
 
-@pytest.fixture
-def dead_broker() -> Any:
-    """The worker's broker at a port where nobody listens."""
-    before = current_app.conf.broker_url, current_app.conf.broker_transport_options
-    current_app.conf.update(broker_url="redis://127.0.0.1:9/0", broker_transport_options={"socket_connect_timeout": 1})
-    current_app.amqp._producer_pool = None
-    current_app._pool = None
-    yield
-    current_app.conf.update(broker_url=before[0], broker_transport_options=before[1])
-    current_app.amqp._producer_pool = None
-    current_app._pool = None
+@contextlib.contextmanager
+def broker_at(url: str, **options: Any) -> Iterator[None]:
+    """Messages go there for the length of the block."""
+    before = {name: current_app.conf[name] for name in ("broker_url", "broker_transport_options")}
+    _use(broker_url=url, broker_transport_options=options)
+    try:
+        yield
+    finally:
+        _use(**before)
+
+
+def _use(**configuration: Any) -> None:
+    current_app.conf.update(configuration)
+    current_app._pool = current_app.amqp._producer_pool = None
+    pools.reset()
 
 
 def test_the_built_in_policies_are_made_once_and_an_edit_is_left_alone() -> None:
@@ -92,20 +98,21 @@ def test_only_an_interrupted_or_errored_run_is_resumed(engine: Engine) -> None:
     assert (run.state, states(run)) == ("queued", ["queued"])
 
 
-def test_a_published_run_is_not_published_again_within_a_minute(engine: Engine, settings: Any) -> None:
+def test_a_published_run_is_not_published_again_within_a_minute(engine: Engine, tmp_path: Path) -> None:
     run, now = queue(engine), timezone.now()
     GateRun.objects.update(published_at=None)
-    folder = Path(settings.DATA_DIR) / "broker" / "queue"
-    before = len(list(folder.iterdir()))
-    assert [actions.publish(run, now + timedelta(seconds=after)) for after in (0, 30, 61)] == [True] * 3
+    folders = dict.fromkeys(("data_folder_in", "data_folder_out"), str(tmp_path))
+    with broker_at("filesystem://localhost//", **folders, control_folder=str(tmp_path / "control")):
+        assert [actions.publish(run, now + timedelta(seconds=after)) for after in (0, 30, 61)] == [True] * 3
     run.refresh_from_db()
     assert run.reason == actions.NO_WORKER
-    assert len(list(folder.iterdir())) == before + 2
+    assert len(list(tmp_path.glob("*.msg"))) == 2
 
 
-def test_a_broker_that_is_down_leaves_the_run_queued_with_that_reason(engine: Engine, dead_broker: None) -> None:
+def test_a_broker_that_is_down_leaves_the_run_queued_with_that_reason(engine: Engine) -> None:
     run = queue(engine)
     GateRun.objects.update(published_at=None)
-    assert actions.publish(run) is False
+    with broker_at("redis://127.0.0.1:9/0", socket_connect_timeout=1):
+        assert actions.publish(run) is False
     run.refresh_from_db()
     assert (run.state, run.reason, run.published_at) == ("queued", actions.BROKER_DOWN, None)
