@@ -44,8 +44,8 @@ async def test_a_curtailed_phase_ends_by_itself_and_names_the_objective():
     assert result.end.curtailed == "error_rate"
     assert result.end.complete
     assert result.end.planned == 1200
-    assert 2 <= len(samples) < 20
-    assert result.end.seconds < 5
+    assert 2 <= len(samples) < 400
+    assert result.end.seconds < 30
 
 
 async def test_samples_come_while_the_phase_runs_and_the_progress_can_be_read():
