@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from scipy.special import bdtr, betaincinv  # type: ignore[import-untyped]
+from scipy.special import bdtr, betaincinv, stdtrit  # type: ignore[import-untyped]
 
 from gates.verdict import Grade
 
@@ -115,3 +115,15 @@ def more_needed(*, k: int, n: int, share: float, effect: float = 1.0) -> int | N
         middle = (low + high) // 2
         low, high = (low, middle) if upper(observed * middle, middle) <= share else (middle, high)
     return max(0, math.ceil(high * effect) - n)
+
+
+def slope(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Least-squares slope of (x, y) and its one-sided 95 % lower bound by the t-distribution; (0, -inf) for too few."""
+    n = len(points)
+    middle, level = (sum(point[axis] for point in points) / max(n, 1) for axis in (0, 1))
+    spread = sum((x - middle) ** 2 for x, _ in points)
+    if n < 4 or spread <= 0:
+        return 0.0, -math.inf
+    rise = sum((x - middle) * (y - level) for x, y in points) / spread
+    left = sum((y - level - rise * (x - middle)) ** 2 for x, y in points)
+    return rise, rise - float(stdtrit(n - 2, CONFIDENCE)) * math.sqrt(left / (n - 2) / spread)
