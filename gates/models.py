@@ -142,3 +142,34 @@ class GateEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id} {self.text}"
+
+
+class GateStudy(models.Model):
+    """A capacity search or an A/B of two engines. `state` follows gates.study_journal; `holder` is its process.
+
+    `body`: options as asked, what has been measured so far, and the result.
+    """
+
+    class Kind(models.TextChoices):
+        CAPACITY = "capacity", "Capacity search"
+        AB = "ab", "A/B of two engines"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    target = models.CharField(max_length=63)
+    # Of an A/B the engine that the target is compared with.
+    baseline = models.CharField(max_length=63, blank=True, default="")
+    state = models.CharField(max_length=12)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    body = models.JSONField(default=dict, blank=True)
+    actor_name = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    holder = models.CharField(max_length=100, blank=True, default="")
+    # Last sign of life of its process; while queued, when a worker was last told.
+    beat_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "gate studies"
+
+    def __str__(self) -> str:
+        return f"study {self.pk}"

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from gates.holder import holder_of
 from gates.journal import abandon
+from gates.study_journal import State, finish
 
 
 @shared_task(name="gates.start_gate_run", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -18,3 +19,13 @@ def start_gate_run(run_id: int) -> None:
     with subprocess.Popen(command, cwd=settings.BASE_DIR) as child:  # noqa: S603
         code = child.wait()
     abandon(run_id, holder_of(child.pid), f"Its process ended with code {code}.", timezone.now())
+
+
+@shared_task(name="gates.start_gate_study", ignore_result=True)  # type: ignore[untyped-decorator]
+def start_gate_study(study_id: int) -> None:
+    """No time limit, as above: a search ends by its number of probes."""
+    command = [sys.executable, "manage.py", "gate", "study", str(study_id)]
+    with subprocess.Popen(command, cwd=settings.BASE_DIR) as child:  # noqa: S603
+        code = child.wait()
+    reason = f"Its process ended with code {code}. Start the study again."
+    finish(study_id, holder_of(child.pid), State.ERRORED, reason=reason, now=timezone.now())

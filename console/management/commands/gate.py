@@ -1,4 +1,4 @@
-"""`manage.py gate run|execute|judge|list|cancel|resume`: gate runs from the command line and from pipelines."""
+"""`manage.py gate run|execute|judge|list|cancel|resume|…`: gate runs from the command line and from pipelines."""
 
 import asyncio
 import json
@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from console.gate_pipeline import EXIT, INFRASTRUCTURE, Pipeline, WillNotStart
+from console.gate_studies import StudyVerbs, add_verbs
 from console.terminal import local_actor
 from gates import actions, outputs, records
 from gates.execute import execute
@@ -27,7 +28,7 @@ FILES = {
 }
 
 
-class Command(BaseCommand):
+class Command(StudyVerbs):
     help = f"Run release gates and look after their runs. {CODES}"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,6 +44,7 @@ class Command(BaseCommand):
         self._add_waiting(run)
         resume = self._add_verb(verbs, "resume", "go on with an interrupted or errored run; finished phases are kept")
         self._add_waiting(resume)
+        add_verbs(verbs)
         self._add_verb(verbs, "execute", "execute a queued run in this process (the worker does this)")
         self._add_verb(verbs, "judge", "judge a run again from its stored samples; exit code 1 when the result differs")
         self._add_verb(verbs, "cancel", "stop the load of a run; its samples are kept")
