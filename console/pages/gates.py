@@ -11,7 +11,15 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET
 
 from console.charts import gate as drawing
-from console.pages import gates_compare, gates_policy, gates_report, gates_run, gates_start, gates_what_if
+from console.pages import (
+    gates_compare,
+    gates_policy,
+    gates_report,
+    gates_run,
+    gates_start,
+    gates_studies,
+    gates_what_if,
+)
 from console.pages.gates_words import OBJECTIVES, in_words, limit, tone, value, word
 from engines.models import Engine
 from gates import actions
@@ -122,6 +130,7 @@ urlpatterns: list[URLPattern] = [
     path("gates/", gates, name="gates"),
     path("gates/runs/", runs_part, name="gate-runs"),
     *gates_start.urlpatterns,
+    *gates_studies.urlpatterns,
     *gates_compare.urlpatterns,
     *gates_policy.urlpatterns,
     *gates_report.urlpatterns,
