@@ -173,7 +173,7 @@ def judge(
     n, k, failures = len(own), sum(misses), sum(sample.failed for sample in own)
     effect = max(stats.design_effect(misses), _clumping(times, objectives.e2e_p95))
     low, high = _bounds(k, n, effect)
-    state, reason = _state(low, high, n, failures, objectives, breaches=breaches, saturated=saturated)
+    state, reason = _state(low, high, n, failures, objectives, effect=effect, breaches=breaches, saturated=saturated)
     tail = stats.nearest_rank(times, 0.95) if times else math.inf
     whole = sum(times) / n if times and math.isfinite(sum(times)) else None
     served = (n - failures) / seconds if seconds else None
@@ -191,7 +191,15 @@ def _bounds(k: int, n: int, effect: float) -> tuple[float, float]:
 
 
 def _state(
-    low: float, high: float, n: int, failures: int, objectives: Objectives, *, breaches: Sequence[str], saturated: bool
+    low: float,
+    high: float,
+    n: int,
+    failures: int,
+    objectives: Objectives,
+    *,
+    effect: float,
+    breaches: Sequence[str],
+    saturated: bool,
 ) -> tuple[State, str]:
     if saturated:
         return State.FAIL, "requests pile up: the number in flight and the TTFT kept rising"
@@ -202,10 +210,14 @@ def _state(
     if n and stats.lower(failures, n) > objectives.error_rate:
         return State.FAIL, f"errors are above {objectives.error_rate:.2%}"
     if low < ATTAINMENT:
-        return State.UNRESOLVED, f"{n} requests do not decide it"
+        return State.UNRESOLVED, f"{n} requests{_weight(effect)} do not decide it"
     if failures >= objectives.error_rate * n:
         return State.UNRESOLVED, f"{failures} of {n} failed: too few to decide on errors"
     return State.PASS, f"attainment is at least {ATTAINMENT:.0%}"
+
+
+def _weight(effect: float) -> str:
+    return f" that came in clumps (design effect {effect:.1f})" if effect >= 2 else ""
 
 
 def _clumping(times: Sequence[float], limit: float) -> float:

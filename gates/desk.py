@@ -64,7 +64,10 @@ class Desk:
 
     async def warm(self, policy: Policy, prompts: PromptSource, target: Target, seed: int) -> None:
         """With prompts of their own. Raises Unreachable when nothing is answered."""
-        samples = await warm_up(policy, prompts=prompts, target=target, seed=seed, stop=self.stop)
+        try:
+            samples = await warm_up(policy, prompts=prompts, target=target, seed=seed, stop=self.stop)
+        finally:
+            target.close()
         self.check()
         if samples and all(sample.failed for sample in samples):
             raise Unreachable(f"No warm-up request was answered: {samples[0].error or samples[0].outcome}")
