@@ -34,8 +34,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Ite
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Playwright runs an event loop of its own; within one module it meets no asynchronous test."""
     if not CHROMIUM.exists():
         pytest.skip("LEFT OUT: no /usr/bin/chromium on this machine, so no page was looked at")
     with sync_playwright() as playwright:
