@@ -88,7 +88,9 @@ async def test_failures_from_before_a_restart_do_not_count_against_the_new_proce
 ) -> None:
     controller, now = Controller(), datetime.now(UTC)
     await look_once(controller, now)
-    failures = [outcome(f"failed-{number}", assigned_at=now.timestamp() + 11, result=Result.REFUSED) for number in range(40)]
+    failures = [
+        outcome(f"failed-{number}", assigned_at=now.timestamp() + 11, result=Result.REFUSED) for number in range(40)
+    ]
     await sync_to_async(save_outcomes)(failures)
     await look_once(controller, now + timedelta(seconds=22))
     await replica.arefresh_from_db()
