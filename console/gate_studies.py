@@ -15,8 +15,8 @@ from gates.actions import UnknownTarget
 from gates.capacity import Stop
 from gates.models import GateStudy
 from gates.pairs import Word
-from gates.study_journal import State
 from gates.study_run import conduct
+from gates.study_states import State
 
 NOT_TAKEN = 75
 INCONCLUSIVE, CANCELLED = 3, 130

@@ -17,9 +17,10 @@ from engines.actors import Actor
 from engines.models import Engine
 from gates import runs
 from gates.load.samples import Sample, to_json
-from gates.models import GateEvent, GatePhase, GatePoint, GateRun, GateTransition, SampleBatch
+from gates.models import GateEvent, GatePhase, GatePoint, GateRun, GateStudy, GateTransition, SampleBatch
 from gates.runs import State
 from gates.signals import changed
+from gates.study_states import HELD
 from gates.verdict import GeneratorHealth, PhaseEnd
 from routing.models import Route
 from routing.publish import members_from_json
@@ -199,15 +200,27 @@ def wait(run_id: int, reason: str) -> None:
     queued.update(reason=reason, published_at=None)
 
 
-def blocker(run: GateRun) -> GateRun | None:
-    """The run that has this one's engine now."""
-    mine = engines_of(run)
-    active = GateRun.objects.filter(state__in=runs.ACTIVE).exclude(pk=run.pk).order_by("pk")
-    return next((other for other in active if engines_of(other) & mine), None)
+def blocker(run: GateRun) -> GateRun | GateStudy | None:
+    """The run or study that has this one's engine now."""
+    return loader_of(engines_of(run), but=run.pk or 0)
 
 
-def waiting_reason(other: GateRun) -> str:
-    return f"Waits for run {other.pk}, which tests {other.target}."
+def loader_of(engines: frozenset[str], *, but: int = 0) -> GateRun | GateStudy | None:
+    """The run (other than `but`) or study that loads one of these engines now."""
+    active = GateRun.objects.filter(state__in=runs.ACTIVE).exclude(pk=but).order_by("pk")
+    held = GateStudy.objects.filter(state__in=HELD).order_by("pk")
+    run = next((other for other in active if engines_of(other) & engines), None)
+    return run or next((study for study in held if engines_of_study(study) & engines), None)
+
+
+def waiting_reason(other: GateRun | GateStudy) -> str:
+    if isinstance(other, GateRun):
+        return f"Waits for run {other.pk}, which tests {other.target}."
+    return f"Waits for study {other.pk}, which loads {other.target}."
+
+
+def engines_of_study(study: GateStudy) -> frozenset[str]:
+    return frozenset({study.target, study.baseline} - {""})
 
 
 def engines_of(run: GateRun) -> frozenset[str]:

@@ -14,7 +14,8 @@ from engines.actors import Actor
 from engines.models import Engine
 from gates.actions import BROKER_DOWN, MESSAGE_SECONDS, NO_WORKER, UnknownTarget, WrongState
 from gates.models import GateStudy
-from gates.study_journal import State, announce, blocked_by, bury, engines
+from gates.study_journal import announce, blocked_by, bury
+from gates.study_states import State
 from gates.tasks import start_gate_study
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def publish(study: GateStudy, now: datetime | None = None) -> bool:
     queued = GateStudy.objects.filter(pk=study.pk, state=State.QUEUED).first()
     if queued is None or (queued.beat_at and queued.beat_at > now - timedelta(seconds=MESSAGE_SECONDS)):
         return True
-    busy = blocked_by(engines(queued))
+    busy = blocked_by(queued)
     if busy:
         GateStudy.objects.filter(pk=queued.pk, state=State.QUEUED).update(reason=busy)
         return True

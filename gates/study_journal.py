@@ -1,36 +1,20 @@
 """What happens to a study while a process has it. Every write holds only while the row names that process."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
 
 from engines.actors import Actor
 from engines.models import Engine
-from gates import runs
-from gates.journal import engines_of
-from gates.models import GateRun, GateStudy
+from gates.journal import engines_of_study, loader_of, waiting_reason
+from gates.models import GateStudy
 from gates.signals import changed
+from gates.study_states import HELD, State
 
 SILENT_SECONDS = 60.0
 GONE = "Its process fell silent: the worker or its machine is gone. Start the study again."
-
-
-class State(StrEnum):
-    """CANCELLING: its process has been asked to stop the load."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    CANCELLING = "cancelling"
-    DONE = "done"
-    ERRORED = "errored"
-    CANCELLED = "cancelled"
-
-
-HELD = (State.RUNNING, State.CANCELLING)
-OVER = (State.DONE, State.ERRORED, State.CANCELLED)
 
 
 @transaction.atomic
@@ -39,8 +23,8 @@ def claim(study_id: int, holder: str, now: datetime) -> bool:
     study = GateStudy.objects.filter(pk=study_id, state=State.QUEUED).first()
     if study is None:
         return False
-    list(Engine.objects.select_for_update().filter(name__in=engines(study)).order_by("name"))
-    busy = blocked_by(engines(study))
+    list(Engine.objects.select_for_update().filter(name__in=engines_of_study(study)).order_by("name"))
+    busy = blocked_by(study)
     if busy:
         GateStudy.objects.filter(pk=study_id, state=State.QUEUED).update(reason=busy)
         return False
@@ -75,20 +59,10 @@ def bury(now: datetime) -> None:
         finish(study.pk, study.holder, State.ERRORED, reason=GONE, now=now)
 
 
-def blocked_by(names: Iterable[str]) -> str:
-    """What loads one of these engines now, in words; empty when nothing does."""
-    wanted = frozenset(names)
-    for run in GateRun.objects.filter(state__in=runs.ACTIVE).order_by("pk"):
-        if engines_of(run) & wanted:
-            return f"Waits for gate run {run.pk}, which tests {run.target}."
-    for study in GateStudy.objects.filter(state__in=HELD).order_by("pk"):
-        if engines(study) & wanted:
-            return f"Waits for study {study.pk}, which loads {study.target}."
-    return ""
-
-
-def engines(study: GateStudy) -> frozenset[str]:
-    return frozenset({study.target, study.baseline} - {""})
+def blocked_by(study: GateStudy) -> str:
+    """What loads one of its engines now, in words; empty when nothing does."""
+    other = loader_of(engines_of_study(study))
+    return waiting_reason(other) if other is not None else ""
 
 
 def announce(study_id: int, action: str, *, actor: Actor, reason: str, state: State) -> None:

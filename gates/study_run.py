@@ -17,7 +17,7 @@ from gates.ledger import utc_now
 from gates.models import GateStudy
 from gates.policy import InvalidPolicy, Policy, from_json
 from gates.preflight import Unreachable
-from gates.study_journal import State
+from gates.study_states import State
 from gates.subject import TargetGone
 from gates.writer import Writer
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from gates.holder import holder_of
 from gates.journal import abandon
-from gates.study_journal import State, finish
+from gates.study_journal import finish
+from gates.study_states import State
 
 
 @shared_task(name="gates.start_gate_run", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -29,3 +30,10 @@ def start_gate_study(study_id: int) -> None:
         code = child.wait()
     reason = f"Its process ended with code {code}. Start the study again."
     finish(study_id, holder_of(child.pid), State.ERRORED, reason=reason, now=timezone.now())
+
+
+@shared_task(name="gates.start_failover", ignore_result=True)  # type: ignore[untyped-decorator]
+def start_failover(run_id: int) -> None:
+    """What the process leaves behind when it dies is swept up by the controller."""
+    command = [sys.executable, "manage.py", "failover", "execute", str(run_id)]
+    subprocess.run(command, cwd=settings.BASE_DIR, check=False)  # noqa: S603

@@ -19,7 +19,7 @@ from gates import actions, studies
 from gates.capacity import ATTAINMENT
 from gates.models import GateStudy
 from gates.pairs import METRICS
-from gates.study_journal import OVER, State
+from gates.study_states import OVER, State
 
 SHOWN = 100
 FORMS: dict[str, type[StudyForm]] = {GateStudy.Kind.CAPACITY: CapacityForm, GateStudy.Kind.AB: AbForm}

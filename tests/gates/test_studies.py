@@ -16,8 +16,8 @@ from gates.capacity_run import Options, probe_policy
 from gates.models import GateRun, GateStudy
 from gates.policy import Objectives
 from gates.runs import State as RunState
-from gates.study_journal import State
 from gates.study_run import conduct
+from gates.study_states import State
 from tests.fakes.engine import FakeEngine, serve
 from tests.gates.rows import OPERATOR, TINY, patience, queue
 
@@ -125,10 +125,20 @@ def test_a_study_waits_for_a_gate_run_on_its_engine_and_starts_after_it() -> Non
     study = create()
     assert not study_journal.claim(study.pk, "host:2", timezone.now())
     study.refresh_from_db()
-    assert (study.state, study.reason) == (State.QUEUED, f"Waits for gate run {run.pk}, which tests one.")
+    assert (study.state, study.reason) == (State.QUEUED, f"Waits for run {run.pk}, which tests one.")
     journal.finish(run.pk, fence, RunState.PREFLIGHT, RunState.ERRORED, reason="x", now=timezone.now())
     assert study_journal.claim(study.pk, "host:2", timezone.now())
     assert not study_journal.claim(create().pk, "host:3", timezone.now())
+
+
+def test_a_gate_run_waits_for_a_study_on_its_engine() -> None:
+    study, run = create(), queue("one", TINY)
+    assert study_journal.claim(study.pk, "host:1", timezone.now())
+    assert journal.claim(run.pk, "host:2", timezone.now()) is None
+    run.refresh_from_db()
+    assert run.reason == f"Waits for study {study.pk}, which loads one."
+    assert study_journal.finish(study.pk, "host:1", State.DONE, reason="", now=timezone.now())
+    assert journal.claim(run.pk, "host:2", timezone.now())
 
 
 def test_a_silent_process_is_given_up_and_can_write_no_more() -> None:
