@@ -173,3 +173,28 @@ class GateStudy(models.Model):
 
     def __str__(self) -> str:
         return f"study {self.pk}"
+
+
+class FailoverRun(models.Model):
+    """One failover gate: faults before `engine`, taken over by `other`, on a temporary route of its own.
+
+    `plan`, `body` are gates.failover as JSON. `staged`: the temporary engine and route exist and must be removed.
+    """
+
+    route = models.CharField(max_length=63)
+    engine = models.CharField(max_length=63)
+    other = models.CharField(max_length=63)
+    plan = models.JSONField(default=dict)
+    state = models.CharField(max_length=16)
+    step = models.CharField(max_length=100, blank=True, default="")
+    reason = models.CharField(max_length=500, blank=True, default="")
+    body = models.JSONField(default=dict, blank=True)
+    staged = models.BooleanField(default=False)
+    actor_name = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"failover run {self.pk}"

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from gates import journal, runs, studies
 from gates.actions import publish
+from gates.failover.actions import sweep
 from gates.models import GateRun
 from gates.runs import State
 
@@ -11,6 +12,7 @@ GONE = "Its process fell silent: the worker or its machine is gone. Resume it; f
 
 
 def reap(now: datetime) -> None:
+    sweep(now)
     studies.reap(now)
     for run in GateRun.objects.filter(state__in=runs.ACTIVE, lease_until__lt=now):
         journal.bury(run, GONE, now)
