@@ -15,6 +15,7 @@ from gates import stats
 from gates.load.samples import Sample
 from gates.policy import Objectives
 from gates.rules import e2e, measured, ttft
+from gates.wording import percent
 
 STEADY, SPIKE = 2.0, 5.0  # requests per second of SOAK and SPIKE in the contract
 ATTAINMENT = 0.95
@@ -206,14 +207,14 @@ def _state(
     if breaches:
         return State.UNRESOLVED, f"the load generator was not fit: {breaches[0]}"
     if high < ATTAINMENT:
-        return State.FAIL, f"attainment is below {ATTAINMENT:.0%}"
+        return State.FAIL, f"attainment is below {percent(ATTAINMENT)}"
     if n and stats.lower(failures, n) > objectives.error_rate:
-        return State.FAIL, f"errors are above {objectives.error_rate:.2%}"
+        return State.FAIL, f"errors are above {percent(objectives.error_rate)}"
     if low < ATTAINMENT:
         return State.UNRESOLVED, f"{n} requests{_weight(effect)} do not decide it"
     if failures >= objectives.error_rate * n:
         return State.UNRESOLVED, f"{failures} of {n} failed: too few to decide on errors"
-    return State.PASS, f"attainment is at least {ATTAINMENT:.0%}"
+    return State.PASS, f"attainment is at least {percent(ATTAINMENT)}"
 
 
 def _weight(effect: float) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from random import Random
 
 from gates.pairs import Pair
+from gates.wording import percent
 
 POINTS = 0.05  # how much rarer than the baseline matches itself the candidate may match it
 LENGTHS = (0.9, 1.1)
@@ -107,4 +108,4 @@ def bootstrap(values: Sequence[float], seed: int) -> tuple[float, float]:
 
 
 def _percent(value: float | None) -> str:
-    return "—" if value is None else f"{value:.0%}"
+    return "—" if value is None else percent(value)

@@ -10,6 +10,8 @@ from enum import StrEnum
 from itertools import combinations_with_replacement
 from random import Random
 
+from gates.wording import percent
+
 CONFIDENCE = 0.95
 MARGIN = 1.10
 EXACT_UP_TO = 60  # pairs; above, the normal approximation of the signed-rank sum
@@ -173,10 +175,10 @@ def _sentence(
         own = f"{noise.low:.3f} to {noise.high:.3f}" if noise.value is not None else "not measured"
         return f"{shown}. The baseline differs from itself ({own}): nothing can be decided here."
     if word is Word.WORSE:
-        small = f", by less than the margin of {margin - 1:.0%}" if found.high <= margin else ""
+        small = f", by less than the margin of {percent(margin - 1)}" if found.high <= margin else ""
         return f"{shown}: slower{small}."
     if word is Word.BETTER:
         return f"{shown}: faster."
     if word is Word.NON_INFERIOR:
-        return f"{shown}: not slower by more than {margin - 1:.0%}."
+        return f"{shown}: not slower by more than {percent(margin - 1)}."
     return f"{shown}: undecided" + (f"; about {more:,} more prompts would decide it." if more else ".")

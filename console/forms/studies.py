@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from gates.capacity_run import InvalidOptions, Options, check, options_of
+from gates.capacity_run import InvalidOptions, check, options_of
 
 Choices = Sequence[tuple[str, str]]
 
@@ -48,12 +48,14 @@ class CapacityForm(StudyForm):
     cap = forms.FloatField(label="Highest rate, per second", initial=64)
     probe_seconds = forms.FloatField(
         label="A probe lasts at least, s",
-        initial=Options().probe_seconds,
+        initial=20,
         help_text="Longer at slow rates: 120 requests.",
     )
     confirm_seconds = forms.FloatField(
         label="Confirm for, s", initial=0, help_text="One more probe at the rate found; 300 for a figure to plan with."
     )
+
+    field_order = ("target", "policy", "start", "cap", "probe_seconds", "confirm_seconds", "production")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
