@@ -120,6 +120,23 @@ def test_a_queue_is_held_at_a_third_of_its_capacity_and_not_above_it(seed: int) 
     assert judge(20, queue(20, slots=8, service=0.5, seed=seed), limits).state is State.FAIL
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_on_a_simulated_queue_ends_around_its_capacity(seed: int) -> None:
+    """Eight slots of half a second hold 16 per second; a limit of 3 s is broken somewhat below."""
+
+    async def ask(rate: float, seconds: float) -> Probe:
+        samples = queue(rate, slots=8, service=0.5, seconds=max(seconds, 60), seed=seed)
+        return judge(rate, samples, Objectives(ttft_p95=3, e2e_p95=3))
+
+    async def keep(_probes: list[Probe]) -> None:
+        return None
+
+    probes, found = asyncio.run(climb(Search(), Options(), ask, keep))
+    assert len(probes) <= 15
+    assert 4 <= found.lo <= 16
+    assert found.lo < found.hi <= 32
+
+
 @given(n=st.integers(60, 400), misses=st.integers(0, 60))
 def test_a_probe_passes_only_when_its_bounds_show_it(n: int, misses: int) -> None:
     samples = [sample(i, 4, 5.0 if i % max(1, n // max(1, misses)) == 0 and misses else 0.5) for i in range(n)]
