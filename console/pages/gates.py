@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from console.charts import gate as drawing
 from console.pages import (
     gates_compare,
+    gates_failover,
     gates_policy,
     gates_report,
     gates_run,
@@ -132,6 +133,7 @@ urlpatterns: list[URLPattern] = [
     *gates_start.urlpatterns,
     *gates_studies.urlpatterns,
     *gates_compare.urlpatterns,
+    *gates_failover.urlpatterns,
     *gates_policy.urlpatterns,
     *gates_report.urlpatterns,
     *gates_what_if.urlpatterns,

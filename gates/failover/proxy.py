@@ -88,7 +88,8 @@ class FaultProxy:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        with contextlib.suppress(OSError, TimeoutError):  # either side went away: the other is told by the close below
+        # Either side went away, or `close` cancelled this: asyncio's own callback of a cancelled one only makes noise.
+        with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
             await self._connect(reader, writer)
         writer.close()
 
