@@ -262,6 +262,8 @@ class Saturation:
 
 
 def _sentence(search: Search, lo: float | None, hi: float | None, stop: Stop) -> str:
+    if lo is None and hi is None:
+        return "Every probe stayed undecided: probe longer."
     low, high = (f"{rate:.2f}" if rate is not None else "" for rate in (lo, hi))
     held = f"{low} requests per second are held" if lo is not None else "No rate was shown to be held"
     ends = f"{high} are not" if hi is not None else "no rate failed"

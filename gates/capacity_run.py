@@ -26,6 +26,7 @@ LOOK_SECONDS = 0.5
 COOL_SECONDS = 15.0
 MOST_IN_FLIGHT = 4096
 HOLD_SECONDS = 30.0
+AGAIN = 3  # how much longer an undecided probe is when it is tried once more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,10 @@ class Options:
     def seconds(self, rate: float) -> float:
         return min(max(self.probe_seconds, self.least_requests / rate), max(self.longest_seconds, self.probe_seconds))
 
+    def longer(self, seconds: float) -> float:
+        """Of the second try at a rate that the first did not decide."""
+        return max(seconds, min(AGAIN * seconds, self.longest_seconds))
+
 
 def options_of(body: Mapping[str, Any]) -> Options:
     return Options(**{name: body[name] for name in Options.__slots__ if name in body})
@@ -72,23 +77,20 @@ def check(options: Options) -> None:
         raise InvalidOptions("Fewer than 59 requests can never show an attainment of 95 %.")
 
 
-def most_seconds(options: Options) -> float:
-    """The longest that the search can take, without cooling between probes."""
-    return options.search.most_probes * (options.settle_seconds + options.seconds(options.start)) + (
-        options.confirm_seconds
-    )
-
-
 Probing = Callable[[float, float], Awaitable[Probe]]
 
 
 async def climb(
     search: Search, options: Options, probe: Probing, keep: Callable[[list[Probe]], Awaitable[None]]
 ) -> tuple[list[Probe], Found]:
-    """The loop of the search: `probe` (rate, seconds) measures, `keep` stores after each."""
+    """The loop of the search: `probe` (rate, seconds) measures, an undecided one again, `keep` stores each."""
     probes: list[Probe] = []
     while not isinstance(wanted := next_rate(search, probes), Stop):
-        probes.append(await probe(wanted, options.seconds(wanted)))
+        seconds = options.seconds(wanted)
+        one = await probe(wanted, seconds)
+        if one.state is State.UNRESOLVED and options.longer(seconds) > seconds:
+            one = await probe(wanted, options.longer(seconds))
+        probes.append(one)
         await keep(probes)
     return probes, found(search, probes, wanted)
 

@@ -84,6 +84,24 @@ def test_an_unresolved_rate_bounds_neither_side_and_is_searched_around() -> None
     assert wanted not in {4, 8, math.sqrt(32)}
 
 
+def test_an_undecided_probe_is_tried_once_more_for_longer_and_only_the_second_counts() -> None:
+    asked: list[tuple[float, float]] = []
+
+    async def ask(rate: float, seconds: float) -> Probe:
+        asked.append((rate, seconds))
+        return probe(rate, State.PASS if seconds > 20 else State.UNRESOLVED)
+
+    async def keep(probes: list[Probe]) -> None:
+        assert all(one.state is State.PASS for one in probes)
+
+    probes, found = asyncio.run(climb(Search(start=32, cap=64), Options(), ask, keep))
+    assert asked == [(32, 20), (32, 60), (64, 20), (64, 60)]
+    assert [one.rate for one in probes] == [32, 64]
+    assert found.stop is Stop.CAP
+    assert Options().longer(120) == 180
+    assert Options().longer(400) == 400
+
+
 def test_a_higher_rate_that_goes_better_is_reported() -> None:
     odd = [probe(4, State.FAIL, 0.5, 0.7), probe(8, State.PASS, 0.96, 1.0)]
     assert not capacity.monotone(odd)
