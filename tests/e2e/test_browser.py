@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import openai
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -106,7 +107,10 @@ def test_no_page_scrolls_sideways_or_breaks_the_content_policy(page: Page, path:
     expect(page.locator("h1")).to_have_count(1)
 
 
-def test_the_charts_offer_no_upload(page: Page) -> None:
+def test_the_charts_offer_no_upload(page: Page, sdk: openai.OpenAI) -> None:
+    sdk.chat.completions.create(model="demo", messages=[{"role": "user", "content": "What is a canary?"}])
+    page.wait_for_timeout(2500)  # the outcome is stored within a second or two
+    page.goto("/")
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_be_visible(timeout=SLOW)
     chart.hover()
