@@ -44,7 +44,8 @@ def load(config: EngineConfig) -> LoadedModel:
         raise ModelUnusable(f"{config.model} holds no config.json; give the folder of a HuggingFace model")
     if find_spec("psutil") is None:
         raise ModelUnusable("psutil is not installed; without it transformers sees no memory for the cache")
-    library_logging.disable_progress_bar()  # a bar is no line of a log
+    # A bar is no line of a log.
+    library_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     device = _device(config.device)
     settings = AutoConfig.from_pretrained(config.model, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(config.model, local_files_only=True)
