@@ -13,10 +13,10 @@ HEAD = """# Measurements
 Written by `python -m bench.tables` from `bench/results/*.json`, the last runs of the benchmarks. The goals are those of
 the main job, for two CPU cores. A figure taken while other work ran on the same cores says so by its load.
 
-The virtual machine itself changes speed: on 2026-11-23, without other work, the gateway of commit `a112154` took 32.5 µs
-per chunk and answered 4,882 requests/s at 17:05; the same code (`a0b5347`) took 67.1 µs and answered 4,017 at 18:35.
-The stored run came after the slower one, and is the first that saves outcomes through the product's own door (about a
-sixth of the throughput).
+The virtual machine itself changes speed. On 2026-11-23, without other work, the gateway of commit `a112154` took
+32.5 µs per chunk and answered 4,882 requests/s at 17:05; the same code (`a0b5347`) took 67.1 µs and answered 4,017 at
+18:35. The stored run came after the slower one, and is the first that saves outcomes through the product's own door
+(about a sixth of the throughput).
 """
 GOALS_HEAD = ("| figure | goal | measured | |", "|---|---|---|---|")
 
