@@ -1,5 +1,6 @@
 """A console of its own on disk: a database file that several processes share, and commands run against it."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -8,6 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from gates.policy import Policy, to_json
 
 ROOT = Path(__file__).parent.parent.parent
 SEED = """
@@ -61,3 +64,11 @@ class Place:
         while not self.rows(query, *values):
             assert time.monotonic() < until, f"nothing after {seconds} s: {query}"
             time.sleep(0.1)
+
+
+def prepare(folder: Path, *, url: str, policy: Policy) -> Place:
+    """A place with its tables, the engine hf-demo at `url` and `policy` under the name tiny."""
+    place = Place(folder)
+    place.manage("migrate", "--verbosity", "0")
+    place.manage("shell", "-c", SEED.format(url=url, policy=json.dumps(to_json(policy))))
+    return place

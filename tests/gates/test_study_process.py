@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gates.policy import to_json
 from tests.fakes.engine import FakeEngine, serve
-from tests.gates.place import SEED, Place
+from tests.gates.place import Place, prepare
 from tests.gates.rows import TINY
 
 pytestmark = pytest.mark.stack
@@ -31,10 +30,7 @@ def fake() -> Iterator[FakeEngine]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, fake: FakeEngine) -> Place:
-    place = Place(tmp_path_factory.mktemp("place"))
-    place.manage("migrate", "--verbosity", "0")
-    place.manage("shell", "-c", SEED.format(url=fake.url, policy=json.dumps(to_json(TINY))))
-    return place
+    return prepare(tmp_path_factory.mktemp("place"), url=fake.url, policy=TINY)
 
 
 def test_a_search_prints_its_probes_and_exits_by_what_it_found(place: Place, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gates.policy import Objectives, OpenLoop, to_json
+from gates.policy import Objectives, OpenLoop
 from tests.fakes.engine import FakeEngine, serve
-from tests.gates.place import SEED, Place
+from tests.gates.place import Place, prepare
 from tests.gates.rows import TINY
 
 pytestmark = pytest.mark.stack
@@ -21,7 +21,7 @@ ENDS = {"passed": 0, "failed": 1, "invalid": 2, "inconclusive": 3}
 POLICY = replace(TINY, spike=OpenLoop(rate=10, seconds=4), objectives=Objectives(), request_timeout=30)
 SAMPLES = """select 1 from gates_samplebatch b join gates_gatephase p on p.id = b.phase_id
              where p.run_id = ? and p.phase = ?"""
-NEWEST = "select max(id) from gates_gaterun"
+NEWEST = "select coalesce(max(id), 0) from gates_gaterun"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,7 @@ def fake() -> Iterator[FakeEngine]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, fake: FakeEngine) -> Place:
-    place = Place(tmp_path_factory.mktemp("place"))
-    place.manage("migrate", "--verbosity", "0")
-    place.manage("shell", "-c", SEED.format(url=fake.url, policy=json.dumps(to_json(POLICY))))
-    return place
+    return prepare(tmp_path_factory.mktemp("place"), url=fake.url, policy=POLICY)
 
 
 def queue(place: Place) -> int:
@@ -111,8 +108,8 @@ def test_a_pipeline_needs_no_worker_and_leaves_its_files(place: Place, tmp_path:
 
 
 def test_ctrl_c_in_a_pipeline_cancels_the_run(place: Place, fake: FakeEngine) -> None:
+    last = int(place.rows(NEWEST)[0][0])
     with place.start("gate", "run", "--policy", "tiny", "--engine", "hf-demo", "--wait") as process:
-        last = int(place.rows(NEWEST)[0][0])
         place.wait_for("select 1 from gates_gaterun where id > ? and state = 'preflight'", last)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
