@@ -68,6 +68,7 @@ def test_an_engine_killed_mid_stream_is_told_to_the_client_and_comes_back(stack:
             seconds=10,
             what="Overview shows that hf-demo-b is out",
         )
+    wait_for(lambda: not in_rotation(stack, "hf-demo-b"), seconds=10, what="the gateway has heard that it is out")
     wait_for(lambda: stack.pid("hf-demo-b") != killed or None, seconds=20, what="supervisor restarts the engine")
     wait_for(lambda: in_rotation(stack, "hf-demo-b"), seconds=90, what="the engine returns to rotation by itself")
 
