@@ -2,24 +2,27 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from engines import actions as engine_actions
 from engines.actors import Actor
 from engines.models import Engine
+from routing import revisions
 from routing.models import Route, RouteRevision
 from routing.publish import members_from_json, publish
+from routing.shares import raised
 from routing.signals import changed
 from routing.table import Member, Role
 
 
 class InvalidSplit(ValueError):
     """The members cannot be a route's split; the message says why."""
+
+
+class Governed(InvalidSplit):
+    """Raising a weight here is a release's business, or needs an approver's override."""
 
 
 class Conflict(Exception):
@@ -43,8 +46,8 @@ def create_route(name: str, members: Sequence[Member], *, actor: Actor, reason: 
     """Raises InvalidSplit, or IntegrityError when the name is taken."""
     check_members(members)
     route = Route.objects.create(name=name, salt=secrets.token_hex(8))
-    _write_revision(route, 1, members, actor=actor, reason=reason)
-    _announce("route.create", route, actor=actor, reason=reason, before={}, after=_split(members))
+    revisions.write(route, 1, members, actor=actor, reason=reason)
+    revisions.announce("route.create", route, actor=actor, reason=reason, before={}, after=revisions.in_words(members))
     return route
 
 
@@ -57,26 +60,33 @@ def change_split(
     actor: Actor,
     reason: str,
     restores: int | None = None,
+    override: bool = False,
 ) -> RouteRevision:
-    """Put `members` in force if the route is still at revision `expected`. Raises Conflict, InvalidSplit."""
+    """Put `members` in force if the route is still at revision `expected`. Raises Conflict, InvalidSplit, Governed.
+
+    Where a release owns the route this moves its epoch on, so that nothing the release decided before is written after.
+    """
     route = Route.objects.get(name=name)
     before = route.current() if route.revision == expected else None
     check_members(members)
     if before is not None:
-        _refuse_disabled(members_from_json(before.members), members)
-    moved = Route.objects.filter(pk=route.pk, revision=expected).update(revision=expected + 1)
+        refuse_disabled(members_from_json(before.members), members)
+        override = _refuse_raise(route, members_from_json(before.members), members, override=override)
+    moved = Route.objects.filter(pk=route.pk, revision=expected).update(
+        revision=expected + 1, epoch=F("epoch") + (1 if route.owner else 0)
+    )
     if not moved or before is None:
         route.refresh_from_db()
         raise Conflict(route.current())
-    revision = _write_revision(route, expected + 1, members, actor=actor, reason=reason, restores=restores)
+    revision = revisions.write(route, expected + 1, members, actor=actor, reason=reason, restores=restores)
     action = "route.restore" if restores is not None else "route.split"
-    _announce(
+    revisions.announce(
         action,
         route,
         actor=actor,
         reason=reason,
-        before=_split(members_from_json(before.members)),
-        after=_split(members),
+        before=revisions.in_words(members_from_json(before.members)),
+        after=revisions.in_words(members) | ({"override of": route.owner or "governed route"} if override else {}),
     )
     return revision
 
@@ -90,7 +100,7 @@ def restore(name: str, number: int, *, expected: int, actor: Actor, reason: str)
 
 @transaction.atomic
 def delete_route(route: Route, *, actor: Actor, reason: str) -> None:
-    before = _split(members_from_json(route.current().members))
+    before = revisions.in_words(members_from_json(route.current().members))
     name = route.name
     route.delete()
     publish("route.delete")
@@ -154,7 +164,7 @@ def check_members(members: Sequence[Member]) -> None:
         raise InvalidSplit("Only engines in the split carry a weight.")
 
 
-def _refuse_disabled(before: Sequence[Member], members: Sequence[Member]) -> None:
+def refuse_disabled(before: Sequence[Member], members: Sequence[Member]) -> None:
     """A disabled engine may keep or lose weight, never gain it."""
     had = {member.engine: member.weight for member in before}
     raised = [member.engine for member in members if member.weight > had.get(member.engine, 0)]
@@ -163,46 +173,11 @@ def _refuse_disabled(before: Sequence[Member], members: Sequence[Member]) -> Non
         raise InvalidSplit(f"{disabled.name} is disabled. Enable it before it gets traffic.")
 
 
-def _write_revision(
-    route: Route,
-    number: int,
-    members: Sequence[Member],
-    *,
-    actor: Actor,
-    reason: str,
-    restores: int | None = None,
-) -> RouteRevision:
-    return RouteRevision.objects.create(
-        route=route,
-        number=number,
-        members=[asdict(member) for member in members],
-        reason=reason,
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        actor_name=actor.name,
-        restores=restores,
-        at=timezone.now(),
-    )
-
-
-def _announce(
-    action: str, route: Route, *, actor: Actor, reason: str, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    publish(action)
-    changed.send(
-        Route,
-        action=action,
-        subject=f"route:{route.name}",
-        actor=actor,
-        reason=reason,
-        before=before,
-        after=after,
-    )
-
-
-def _split(members: Sequence[Member]) -> dict[str, Any]:
-    shares = {
-        member.engine: f"{member.weight} %" if member.role is Role.SPLIT else str(member.role) for member in members
-    }
-    canaries = ", ".join(member.engine for member in members if member.canary)
-    return {**shares, "canary mark": canaries} if canaries else shares  # a blank: no engine can have this name
+def _refuse_raise(route: Route, before: Sequence[Member], members: Sequence[Member], *, override: bool) -> bool:
+    """Whether an override was needed. Lowering is always free. Raises Governed."""
+    names = raised(before, members) if route.owner or route.governed else []
+    if not names or override:
+        return bool(names)
+    if route.owner:
+        raise Governed(f"{names[0]} gets more traffic only by {route.owner.replace(':', ' ')} while that runs.")
+    raise Governed(f"{route.name} is a governed route: {names[0]} gets more traffic by a release.")

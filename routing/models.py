@@ -14,6 +14,15 @@ class Route(models.Model):
     # Part of the sticky hash, so that two routes do not split the same users alike.
     salt = models.CharField(max_length=32)
     revision = models.PositiveIntegerField(default=1)
+    # The release that moves the canary's weight, as "release:31"; empty when people do.
+    owner = models.CharField(max_length=40, blank=True, default="")
+    # Grows with every change that makes earlier decisions of the owner worthless.
+    epoch = models.PositiveIntegerField(default=0)
+    # Raising a weight by hand needs an approver's override even while no release runs.
+    governed = models.BooleanField(default=False)
+    # {engine, epoch, cut_after}: streams that a rolled back canary still runs. {engine, percent}: what is mirrored.
+    drain = models.JSONField(default=dict, blank=True)
+    shadow = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

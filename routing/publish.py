@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from engines.models import Engine, Replica
-from routing.models import ApiKey, HealthHead, RouteRevision, SettingsRevision, TableHead, TableRevision
+from routing.models import ApiKey, HealthHead, Route, RouteRevision, SettingsRevision, TableHead, TableRevision
 from routing.table import (
     EngineEntry,
     EngineState,
@@ -77,9 +77,23 @@ def publish_health(replicas: Mapping[int, ReplicaHealth], *, now: datetime) -> i
     HealthHead.objects.get_or_create(pk=1)
     HealthHead.objects.filter(pk=1).update(sequence=F("sequence") + 1)
     sequence = HealthHead.objects.get(pk=1).sequence
-    body = health_to_json(Health(sequence=sequence, at=now.timestamp(), replicas=replicas))
+    leases = HealthHead.objects.get(pk=1).body.get("leases", {})
+    body = health_to_json(Health(sequence=sequence, at=now.timestamp(), replicas=replicas, leases=leases))
     HealthHead.objects.filter(pk=1).update(body=body)
     return sequence
+
+
+@transaction.atomic
+def renew_leases(routes: Iterable[str], now: datetime) -> None:
+    """The canaries of `routes` are watched as of `now`. Others keep the stamp they have, and so run out."""
+    HealthHead.objects.get_or_create(pk=1)
+    HealthHead.objects.filter(pk=1).update(sequence=F("sequence") + 1)
+    head = HealthHead.objects.get(pk=1)
+    owned = set(Route.objects.exclude(owner="").values_list("name", flat=True))
+    kept = {route: at for route, at in head.body.get("leases", {}).items() if route in owned}
+    leases = kept | dict.fromkeys(routes, now.timestamp())
+    body = {"at": now.timestamp(), "replicas": {}, **head.body, "sequence": head.sequence, "leases": leases}
+    HealthHead.objects.filter(pk=1).update(body=body)
 
 
 def published_health() -> dict[int, ReplicaHealth]:
@@ -106,6 +120,10 @@ def _routes() -> Iterable[RouteEntry]:
             revision=revision.number,
             salt=revision.route.salt,
             members=members_from_json(revision.members),
+            owner=revision.route.owner,
+            epoch=revision.route.epoch,
+            drain=revision.route.drain,
+            shadow=revision.route.shadow,
         )
 
 

@@ -55,14 +55,21 @@ class Member:
     role: Role
     weight: int = 0
     canary: bool = False
+    withheld: str = ""  # why this gateway gives the canary no traffic: lease or trip (routing.lease)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteEntry:
+    """`owner` is the release whose lease keeps its canary's weight; `drain` and `shadow` as in routing.models.Route."""
+
     name: str
     revision: int
     salt: str
     members: tuple[Member, ...]
+    owner: str = ""
+    epoch: int = 0
+    drain: Mapping[str, Any] = field(default_factory=dict)
+    shadow: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +126,15 @@ class ReplicaHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The newest health of every replica by id, with its own sequence number."""
+    """The newest health of every replica by id, with its own sequence number.
+
+    `leases`: route → Unix seconds at which the controller last said that it watches the route's canary.
+    """
 
     sequence: int
     at: float
     replicas: Mapping[int, ReplicaHealth] = field(default_factory=dict)
+    leases: Mapping[str, float] = field(default_factory=dict)
 
 
 def to_json(table: Table) -> dict[str, Any]:
@@ -152,12 +163,13 @@ def health_to_json(health: Health) -> dict[str, Any]:
         "sequence": health.sequence,
         "at": health.at,
         "replicas": {str(key): asdict(value) for key, value in health.replicas.items()},
+        "leases": dict(health.leases),
     }
 
 
 def health_from_json(body: Mapping[str, Any]) -> Health:
     replicas = {int(key): ReplicaHealth(**value) for key, value in body["replicas"].items()}
-    return Health(sequence=body["sequence"], at=body["at"], replicas=replicas)
+    return Health(sequence=body["sequence"], at=body["at"], replicas=replicas, leases=body.get("leases", {}))
 
 
 def _engine(entry: Mapping[str, Any]) -> EngineEntry:
