@@ -3,6 +3,7 @@
 from engines.adapters import get_adapter
 from engines.client import BEST_EFFORT, Answer
 from routing.decision import SOFT, Candidate, Loads, Reason, ReplicaLoad, RequestFacts
+from routing.lease import TRIPPED
 from routing.policies.least_outstanding import IDLE
 from routing.table import EngineEntry, EngineState, Health, Member, ReplicaEntry, Role
 
@@ -41,6 +42,8 @@ class View:
         reasons = self.reasons
         if member.role is Role.OUT:
             reasons = [*reasons, Reason.OUT_OF_ROUTE]
+        elif member.withheld:
+            reasons = [*reasons, Reason.TRIPPED if member.withheld == TRIPPED else Reason.LEASE_EXPIRED]
         elif member.weight <= 0 and member.role is Role.SPLIT:
             reasons = [*reasons, Reason.WEIGHT_ZERO]
         return Candidate(member.engine, member.role, member.weight, self.score, tuple(reasons), self.detail)

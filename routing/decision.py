@@ -34,6 +34,7 @@ class Reason(StrEnum):
     OUT_OF_ROUTE = "out_of_route"
     WEIGHT_ZERO = "weight_zero"
     TRIPPED = "tripped"
+    LEASE_EXPIRED = "lease_expired"
 
 
 SOFT = frozenset({Reason.UNHEALTHY, Reason.SATURATED})

@@ -129,6 +129,7 @@ class OutcomeRecord(models.Model):
         indexes = [
             models.Index(fields=["assigned_at"], name="outcome_at"),
             models.Index(fields=["engine", "assigned_at"], name="outcome_engine_at"),
+            models.Index(fields=["route", "assigned_at"], name="outcome_route_at"),
         ]
 
     def __str__(self) -> str:

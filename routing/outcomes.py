@@ -28,6 +28,7 @@ class Result(StrEnum):
     TIMEOUT = "timeout"
     ENGINE_ERROR = "engine_error"
     TRUNCATED = "truncated"
+    UNDECIDED = "undecided"  # still running at a limit; the final record follows
 
 
 # Ends that say nothing about the engine: excluded from SLO denominators and canary figures.

@@ -24,19 +24,31 @@ Cell = tuple[datetime, str, str, str, str]
 
 @transaction.atomic
 def save_outcomes(batch: Sequence[Mapping[str, Any]]) -> int:
-    """Returns how many were new. A batch sent twice counts once."""
+    """Returns how many were new. A batch sent twice counts once; the final record takes an UNDECIDED one's place."""
     by_id = {row["request_id"]: row for row in batch}
-    known = set(OutcomeRecord.objects.filter(request_id__in=by_id).values_list("request_id", flat=True))
+    known = dict(OutcomeRecord.objects.filter(request_id__in=by_id).values_list("request_id", "result"))
     fresh = [row for request_id, row in by_id.items() if request_id not in known]
+    late = [row for row in by_id.values() if known.get(row["request_id"]) == Result.UNDECIDED and _is_final(row)]
     _insert(fresh)
+    for row in late:
+        _settle(row)
     cells: dict[Cell, list[Mapping[str, Any]]] = {}
-    for row in fresh:
-        if row["operation"] in COUNTED:
+    for row in (*fresh, *late):
+        if row["operation"] in COUNTED and _is_final(row):
             cells.setdefault(_cell(row), []).append(row)
     for cell, rows in sorted(cells.items()):
         _count(cell, rows)
-    mark_suspect(_suspects(fresh), now=datetime.now(UTC))
+    mark_suspect(_suspects((*fresh, *late)), now=datetime.now(UTC))
     return len(fresh)
+
+
+def _is_final(row: Mapping[str, Any]) -> bool:
+    return bool(row["result"] != Result.UNDECIDED)
+
+
+def _settle(row: Mapping[str, Any]) -> None:
+    facts = {"engine": row["engine"] or "", "result": row["result"], "body": dict(row)}
+    OutcomeRecord.objects.filter(request_id=row["request_id"], result=Result.UNDECIDED).update(**facts)
 
 
 def bucket_start(at: float) -> datetime:

@@ -13,6 +13,7 @@ import orjson
 from engines.client import Operation
 from routing.gateway import auth, cors, pages
 from routing.gateway.body import Receive
+from routing.gateway.decided import decided_until
 from routing.gateway.doors import Doors, Options
 from routing.gateway.errors import ApiError
 from routing.gateway.exchange import Exchange
@@ -23,7 +24,7 @@ from routing.gateway.tokenize import TokenizeExchange
 
 log = logging.getLogger(__name__)
 
-REPORT_SECONDS = 2.0
+REPORT_SECONDS = 1.0
 GENERATE = {"/v1/chat/completions": Operation.CHAT, "/v1/completions": Operation.COMPLETION}
 TOKENIZE = frozenset({"/tokenize", "/v1/tokenize"})
 READ = frozenset({"/v1/models", "/livez", "/healthz", "/metrics"})
@@ -167,7 +168,10 @@ class Gateway:
             "queue_depth": recorder.depth,
             "outcomes_dropped": recorder.dropped,
             "failed_batches": recorder.failed_batches,
-            "trips": [],
+            "trips": self.hub.trips.report(),
+            "withheld": follower.withheld,
+            "drains": self.hub.drains.report(),
+            "decided_until": decided_until(self.hub, time.time()),
             "tokens_seen_at": self.hub.tokens_seen_at(),
             "suspect_replicas": sorted(self.hub.suspects),
         }

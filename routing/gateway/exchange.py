@@ -13,6 +13,7 @@ from routing.decision import Decision, Unroutable
 from routing.gateway import auth, facts, spans
 from routing.gateway.attempt import Attempt
 from routing.gateway.body import Receive, read_json
+from routing.gateway.decided import note_deadline
 from routing.gateway.errors import ApiError, ClientGone, from_failure, from_unroutable
 from routing.gateway.follow import Target
 from routing.gateway.headers import headers_for
@@ -65,6 +66,7 @@ class Exchange:
         self._content_by: float | None = None
         self._next_keep_alive = self.started + hub.options.keep_alive_seconds
         self._read = False
+        self.deadline_noted = False
         self._watcher: asyncio.Task[None] | None = None
         self._task = asyncio.current_task()
         server = spans.start_server(self.path, self.headers)
@@ -98,13 +100,8 @@ class Exchange:
     async def _answer(self) -> None:
         table = self.snapshot.table
         if table.version == 0:
-            raise ApiError(
-                503,
-                "no_healthy_engine",
-                "The gateway has no routing table yet. Try again soon.",
-                kind="overloaded_error",
-                retry_after=1.0,
-            )
+            message = "The gateway has no routing table yet. Try again soon."
+            raise ApiError(503, "no_healthy_engine", message, kind="overloaded_error", retry_after=1.0)
         self.caller = auth.authenticate(
             self.headers.get(b"authorization"), table, self.accepted_at, self.hub.options.token_key
         )
@@ -240,6 +237,8 @@ class Exchange:
             and self._task is not None
         ):
             self._task.cancel()
+        if not self.deadline_noted and now - self.started >= self.snapshot.table.settings.e2e_limit:
+            note_deadline(self, now)
         connection = self.attempt.connection if self.attempt is not None else None
         if connection is None:
             return
@@ -294,6 +293,7 @@ class Exchange:
             return
         outcome = to_outcome(self, self.caller, monotonic())
         self.hub.recorder.add(outcome)
+        self.hub.trips.see(outcome, self.snapshot.table)
         self.hub.metrics.observe(outcome)
         if self.spans is not None:
             self.spans.ended(outcome)

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
 
 from engines.adapters import get_adapter
 from engines.adapters.base import Adapter
 from routing.gateway.address import Address, address_of
 from routing.gateway.doors import Doors
+from routing.lease import Seen, effective, follow, owned_routes, withheld
 from routing.table import EngineEntry, Health, ReplicaEntry, Table, from_json, health_from_json
 
 log = logging.getLogger(__name__)
@@ -62,11 +63,18 @@ EMPTY = Snapshot(Table(version=0), Health(sequence=0, at=0.0), {})
 
 
 class Follower:
+    """`snapshot` is what requests go by: the published table without the canaries that this gateway withholds."""
+
     def __init__(self, doors: Doors, poll_seconds: float) -> None:
         self._doors = doors
         self._poll_seconds = poll_seconds
         self._unsealed: dict[str, str] = {}
         self.snapshot = EMPTY
+        self.published = EMPTY.table
+        self.withheld: dict[str, str] = {}  # route → why its canary gets nothing here
+        self.tripped: Callable[[Table], list[str]] = lambda _table: []
+        self.polled: Callable[[Table], None] = lambda _table: None
+        self._leases: dict[str, Seen] = {}
         self.table_seen_at: float | None = None  # monotonic seconds of the last poll that succeeded
         self.health_seen_at: float | None = None
 
@@ -80,28 +88,53 @@ class Follower:
             self.table_seen_at = time.monotonic()
         if await self._poll("health", self._load_health):
             self.health_seen_at = time.monotonic()
+        self.withhold()
+        self.polled(self.published)
 
-    async def _poll(self, what: str, load: Any) -> bool:
+    def withhold(self) -> None:
+        """Canaries whose lease ran out, or that are out, get nothing. Time passes without the database too."""
+        table, clock = self.published, time.monotonic()
+        owned = [entry.name for entry in owned_routes(table)]
+        self._leases = follow(self._leases, self.snapshot.health.leases, owned, wall=time.time(), clock=clock)
+        found = withheld(self._leases, self.tripped(table), clock)
+        if found != self.withheld:
+            log.warning("Canaries without traffic here: %s", found or "none any more")
+            self.withheld = found
+            self.snapshot = replace(self.snapshot, table=effective(table, found))
+
+    async def _poll(self, what: str, load: Callable[[], Callable[[], None] | None]) -> bool:
+        """`load` runs in a thread; what it returns is called here and puts what was loaded in force."""
         try:
-            snapshot = await asyncio.to_thread(load, self.snapshot)
+            put = await asyncio.to_thread(load)
         except Exception:
             # A door may fail in any way; traffic goes on with the last good snapshot.
             log.exception("The %s could not be loaded; the last good one stays in use.", what)
             return False
-        if snapshot is not None:
-            self.snapshot = snapshot
+        if put is not None:
+            put()
         return True
 
-    def _load_table(self, current: Snapshot) -> Snapshot | None:
-        body = self._doors.load_table(current.table.version)
+    def _load_table(self) -> Callable[[], None] | None:
+        body = self._doors.load_table(self.published.version)
         if body is None:
             return None
         table = from_json(body)
-        return replace(current, table=table, targets=self._targets(table))
+        return partial(self._put_table, table, self._targets(table))
 
-    def _load_health(self, current: Snapshot) -> Snapshot | None:
-        body = self._doors.load_health(current.health.sequence)
-        return None if body is None else replace(current, health=health_from_json(body))
+    def _put_table(self, table: Table, targets: Mapping[int, Target]) -> None:
+        """What is withheld stays so until the next look, where the owner is still the same."""
+        before = {entry.name: (entry.owner, entry.epoch) for entry in owned_routes(self.published)}
+        now = {entry.name: (entry.owner, entry.epoch) for entry in owned_routes(table)}
+        self.published = table
+        self.withheld = {route: why for route, why in self.withheld.items() if now.get(route) == before.get(route)}
+        self.snapshot = replace(self.snapshot, table=effective(table, self.withheld), targets=targets)
+
+    def _load_health(self) -> Callable[[], None] | None:
+        body = self._doors.load_health(self.snapshot.health.sequence)
+        return None if body is None else partial(self._put_health, health_from_json(body))
+
+    def _put_health(self, health: Health) -> None:
+        self.snapshot = replace(self.snapshot, health=health)
 
     def _targets(self, table: Table) -> dict[int, Target]:
         targets = {}

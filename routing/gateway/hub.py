@@ -4,10 +4,12 @@ import asyncio
 import time
 
 from routing.gateway.doors import Doors, Options
+from routing.gateway.drains import Drains
 from routing.gateway.follow import Follower
 from routing.gateway.limits import KeyRates, Work
 from routing.gateway.metrics import Metrics
 from routing.gateway.recorder import Recorder
+from routing.gateway.trips import Trips
 from routing.gateway.upstream import Pool
 from routing.gateway.watch import Watch
 
@@ -25,6 +27,10 @@ class Hub:
         self.work = Work()
         self.recorder = Recorder(doors.save_outcomes, size=options.outcome_queue, flush_seconds=options.flush_seconds)
         self.watch = Watch(loop, self.pool.close_stale)
+        self.trips = Trips(self.follower.withhold)
+        self.drains = Drains()
+        self.follower.tripped = self.trips.routes
+        self.follower.polled = lambda table: self.drains.look(table, self.watch.active)
         self.suspects: set[int] = set()
         self._tokens_at: dict[int, float] = {}
 

@@ -23,14 +23,15 @@ class Recorder:
         self._queue: deque[Outcome] = deque(maxlen=size)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._in_hand = 0
+        self._lock = threading.Lock()
+        self._in_hand: list[Outcome] = []
         self.dropped = 0
         self.failed_batches = 0
 
     @property
     def depth(self) -> int:
         """Outcomes not saved yet, those being saved included."""
-        return len(self._queue) + self._in_hand
+        return len(self._queue) + len(self._in_hand)
 
     def add(self, outcome: Outcome) -> None:
         if len(self._queue) == self._queue.maxlen:
@@ -55,8 +56,7 @@ class Recorder:
     def flush(self) -> None:
         """Save batches until the queue is empty or a save fails; a failed batch goes back to the front."""
         while self._queue:
-            self._in_hand = min(BATCH, len(self._queue))
-            batch = [self._queue.popleft() for _ in range(self._in_hand)]
+            batch = self._take()
             try:
                 self._save([to_json(outcome) for outcome in batch])
             except Exception:
@@ -66,7 +66,18 @@ class Recorder:
                 self._put_back(batch)
                 return
             finally:
-                self._in_hand = 0
+                self._in_hand = []
+
+    def unsaved(self) -> list[Outcome]:
+        """Everything that the store does not have yet. Called on the event loop, while the thread may take."""
+        with self._lock:
+            return [*self._in_hand, *self._queue]
+
+    def _take(self) -> list[Outcome]:
+        with self._lock:
+            batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            self._in_hand = batch
+        return batch
 
     def _put_back(self, batch: list[Outcome]) -> None:
         room = (self._queue.maxlen or 0) - len(self._queue)

@@ -6,15 +6,12 @@ A timer per request, or worse per event, would cost more than the events themsel
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from routing.gateway.exchange import Exchange
 
 TICK_SECONDS = 0.1
-
-
-class Watched(Protocol):
-    def tick(self, now: float) -> None: ...
-
-    def tokens_seen(self) -> tuple[int, float] | None: ...
 
 
 class Watch:
@@ -22,7 +19,7 @@ class Watch:
         self._loop = loop
         self._each_tick = each_tick
         self._handle: asyncio.TimerHandle | None = None
-        self.active: set[Watched] = set()
+        self.active: set[Exchange] = set()
 
     def start(self) -> None:
         self._handle = self._loop.call_later(TICK_SECONDS, self._tick)

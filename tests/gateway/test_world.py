@@ -198,8 +198,10 @@ def test_a_report_says_when_each_replica_last_showed_a_token() -> None:
         with running(table) as gateway:
             assert post(gateway, chat(), x_engine="quick")[0] == 200
             begun = time.time()
-            threading.Thread(target=post, args=(gateway, chat(stream=True)), daemon=True).start()
+            stream = threading.Thread(target=post, args=(gateway, chat(stream=True)), daemon=True)
+            stream.start()
             wait_until(lambda: any("10" in report["tokens_seen_at"] for report in gateway.doors.reports), seconds=8)
             seen = gateway.doors.reports[-1]["tokens_seen_at"]
             assert sorted(seen) == ["10", "20"]
             assert seen["20"] < begun <= seen["10"] <= time.time()
+            stream.join(20)

@@ -82,3 +82,14 @@ def test_a_refused_connection_makes_the_replica_suspect(demo_route: Route) -> No
     attempt = Attempt(engine="hf-demo", replica=replica.pk, result=Result.REFUSED, started=0.0)
     save_outcomes([outcome("a", attempts=(attempt,))])
     assert list(Replica.objects.suspect_since_probe()) == [replica]
+
+
+def test_a_provisional_record_is_replaced_by_the_final_one_and_counted_once() -> None:
+    early = outcome("a", result=Result.UNDECIDED, e2e=None, e2e_late=True)
+    assert save_outcomes([early]) == 1
+    assert not Bucket.objects.exists()
+    assert save_outcomes([outcome("a", e2e_late=True)]) == 0
+    assert OutcomeRecord.objects.get().result == "ok"
+    save_outcomes([early, outcome("a")])
+    assert OutcomeRecord.objects.get().result == "ok"
+    assert Bucket.objects.get().total == 1
