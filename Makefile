@@ -14,6 +14,9 @@ dev: ## The same with the tools for tests and checks
 run: install ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(PYTHON_BIN)/python manage.py run
 
+vllm: ## Provide vLLM in .venv-vllm; the next `make run` starts it as engine vllm-demo
+	@sh deploy/vllm.sh
+
 test: dev ## Install what the tests need and run them all
 	@sh deploy/browser.sh
 	@$(PYTHON_BIN)/python -m pytest
@@ -25,4 +28,4 @@ soak: dev ## Long suites: kill -9 at random, bounded load
 	@sh deploy/browser.sh
 	@$(PYTHON_BIN)/python -m pytest -m soak
 
-.PHONY: help install dev run test check soak
+.PHONY: help install dev run vllm test check soak

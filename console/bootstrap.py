@@ -1,50 +1,27 @@
-"""First start: settings and engines from the environment, demo or admin accounts, the first-run facts."""
+"""First start: settings and engines from the environment, the demo or an admin, the first-run facts."""
 
 import json
 import os
-import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from console import env
+from console import demo, env
+from console.demo import FIRST_START
 from console.models import Role, User
-from engines import actions as engine_actions
 from engines.actions import EngineSpec
 from engines.actors import BOOTSTRAP
-from engines.hf.demo import SERVED_MODEL
 from engines.models import Engine
 from gates.actions import ensure_built_in
 from routing import actions as routing_actions
-from routing import configuration, keys
+from routing import configuration
 from routing.models import Route, SettingsRevision
-from routing.publish import publish_health, published_health
 from routing.table import Member, Settings
 from routing.table import Role as RouteRole
 
-FIRST_START = "first start"
 ENDPOINTS = {Engine.Kind.CUSTOM: "CUSTOM", Engine.Kind.VLLM: "VLLM", Engine.Kind.TRTLLM: "TRTLLM"}
-
-
-@dataclass(frozen=True, slots=True)
-class DemoEngine:
-    """A HuggingFace server that `make run` starts; `offset` is added to ENGINE_PORT."""
-
-    name: str
-    offset: int
-    weight: int
-    canary: bool = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{settings.ENGINE_PORT + self.offset}"
-
-
-DEMO_ENGINES = (DemoEngine("hf-demo", 0, 100), DemoEngine("hf-demo-b", 1, 0, canary=True))
 
 
 def first_run_file() -> Path:
@@ -84,7 +61,7 @@ def seed_endpoints() -> list[str]:
         url = env.text(f"{prefix}_ENDPOINT")
         if url and not Engine.objects.filter(name=kind.value).exists():
             spec = EngineSpec(name=kind.value, kind=kind.value, served_model=env.text(f"{prefix}_MODEL", "default"))
-            _register(spec, url)
+            demo.register(spec, url)
             names.append(spec.name)
     if names and not Route.objects.exists():
         first, *others = names
@@ -93,32 +70,11 @@ def seed_endpoints() -> list[str]:
     return names
 
 
-@transaction.atomic
-def seed_demo() -> dict[str, Any]:
-    """One user per role, a client key, the demo engines and their route. Returns the first-run facts."""
-    users = [_make_user(str(role), role) for role in Role]
-    _key, secret = keys.create_key("demo", scopes=["inference", "select-engine"], actor=BOOTSTRAP, reason=FIRST_START)
-    for demo in DEMO_ENGINES:
-        spec = EngineSpec(name=demo.name, kind=Engine.Kind.CUSTOM.value, served_model=SERVED_MODEL)
-        _register(spec, demo.url, managed_by=demo.name)
-    members = [Member(demo.name, RouteRole.SPLIT, demo.weight, demo.canary) for demo in DEMO_ENGINES]
-    routing_actions.create_route("demo", members, actor=BOOTSTRAP, reason=FIRST_START)
-    return {"users": users, "api_key": secret, "model": "demo"}
-
-
-def move_demo_engines() -> None:
-    """This start may use other ports than the last one, and its processes have shown nothing yet."""
-    for demo in DEMO_ENGINES:
-        engine_actions.set_managed_url(demo.name, demo.url, actor=BOOTSTRAP)
-    engine_actions.forget_probes(demo.name for demo in DEMO_ENGINES)
-    publish_health(published_health(), now=timezone.now())
-
-
 def make_admin(name: str) -> str | None:
     """The password of the new admin, shown once; None when somebody can already log in as admin."""
     if User.objects.filter(role=Role.ADMIN, is_active=True).exists():
         return None
-    return str(_make_user(name, Role.ADMIN)["password"])
+    return str(demo.make_user(name, Role.ADMIN)["password"])
 
 
 def write_first_run(facts: dict[str, Any]) -> None:
@@ -149,26 +105,15 @@ def start_demo() -> dict[str, Any]:
     ensure_built_in()
     facts = read_first_run()
     if facts is None and not User.objects.exists():
-        facts = seed_demo()
-    move_demo_engines()
+        facts = demo.seed()
+    elif facts is not None:
+        demo.add_provided()
+    demo.follow_ports()
     if facts is None:
         return addresses()
     facts = {**facts, **addresses()}
     write_first_run(facts)
     return facts
-
-
-def _register(spec: EngineSpec, url: str, *, managed_by: str = "") -> None:
-    engine = engine_actions.register_engine(
-        spec, replicas=[(url, "")], actor=BOOTSTRAP, reason=FIRST_START, managed_by=managed_by
-    )
-    engine_actions.set_state(engine, Engine.State.ACTIVE, actor=BOOTSTRAP, reason=FIRST_START)
-
-
-def _make_user(name: str, role: Role) -> dict[str, str]:
-    password = secrets.token_urlsafe(12)
-    User.objects.create_user(name, password=password, role=role)
-    return {"name": name, "password": password, "role": str(role)}
 
 
 def banner(facts: dict[str, Any]) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from console import env
-from console.bootstrap import DEMO_ENGINES
+from console import demo, env
+from console.demo import DemoEngine
 from console.ports import Address
 from engines.hf.demo import MODEL_DIR, SERVED_MODEL
 
@@ -85,27 +85,41 @@ def hf_engine_command(port: int) -> tuple[str, ...]:
     return ("nice", "-n", "5", *python("manage.py", "hf_engine", "--port", str(port), *model))
 
 
+def vllm_command(port: int) -> tuple[str, ...]:
+    """Text only, on one host, without compiling: it starts in about a minute. The cache's size is in GiB."""
+    variables = ("VLLM_CPU_KVCACHE_SPACE=1", "VLLM_NO_USAGE_STATS=1", "HF_HUB_OFFLINE=1")
+    options = ("--max-model-len", "16384", "--max-num-seqs", "32", "--enforce-eager")
+    return (
+        "env",
+        *variables,
+        "nice",
+        "-n",
+        "5",
+        str(demo.vllm_python()),
+        *("-m", "vllm.entrypoints.cli.main", "serve", str(MODEL_DIR)),
+        *("--served-model-name", SERVED_MODEL, "--host", "127.0.0.1", "--port", str(port)),
+        *options,
+    )
+
+
+def _demo_command(engine: DemoEngine) -> tuple[str, ...]:
+    return (vllm_command if engine is demo.VLLM_DEMO else hf_engine_command)(engine.port)
+
+
 def demo_processes() -> list[Process]:
     return [
-        Process(
-            name=demo.name,
-            command=hf_engine_command(settings.ENGINE_PORT + demo.offset),
-            stop_seconds=40,
-            priority=50,
-        )
-        for demo in DEMO_ENGINES
+        Process(name=engine.name, command=_demo_command(engine), stop_seconds=40, priority=50)
+        for engine in demo.engines()
     ]
 
 
-def needed_addresses(*, demo: bool) -> list[Address]:
+def needed_addresses(*, with_demo: bool) -> list[Address]:
     addresses = [
         Address("CONSOLE_PORT", settings.CONSOLE_HOST, settings.CONSOLE_PORT),
         Address("GATEWAY_PORT", settings.GATEWAY_HOST, settings.GATEWAY_PORT),
     ]
-    if demo:
-        addresses += [
-            Address("ENGINE_PORT", "127.0.0.1", settings.ENGINE_PORT + engine.offset) for engine in DEMO_ENGINES
-        ]
+    if with_demo:
+        addresses += [Address("ENGINE_PORT", "127.0.0.1", engine.port) for engine in demo.engines()]
     return addresses
 
 

@@ -22,20 +22,7 @@ fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
 
 echo "Installing into .venv (the first time takes a few minutes) …"
-torch=$(grep '^torch==' constraints.txt)
-if ! .venv/bin/python -c "import importlib.metadata as m, sys; sys.exit(m.version('torch').split('+')[0] != '${torch#torch==}')" 2>/dev/null; then
-    # A file of the CPU build that pip already knows wins; else PyTorch's CPU index if it answers in 3 s.
-    cpu_index=https://download.pytorch.org/whl/cpu
-    if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; then
-        pip install "$torch"
-    elif pip download --no-deps --only-binary :all: --no-index --dest .venv/wheels "$torch" 2>/dev/null; then
-        pip install .venv/wheels/torch-*.whl
-    elif .venv/bin/python -c "import urllib.request; urllib.request.urlopen('$cpu_index/torch/', timeout=3)" 2>/dev/null; then
-        pip install "$torch" --index-url "$cpu_index" --extra-index-url https://pypi.org/simple
-    else
-        pip install "$torch"
-    fi
-    rm -rf .venv/wheels
-fi
+. deploy/torch.sh
+install_torch .venv/bin/python
 pip install --constraint constraints.txt --editable ".${extras:+[$extras]}"
 printf '%s\n' "$newest" > "$stamp"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from console import bootstrap
+from console import bootstrap, processes
 from console.models import AuditEvent, User
 from engines.models import Engine, Replica
 from routing.models import ApiKey, Route
@@ -82,3 +82,30 @@ def test_settings_come_from_the_environment_at_first_start_only(monkeypatch: pyt
     monkeypatch.setenv("OBJECTIVE_TTFT_P95", "9")
     bootstrap.seed_settings()
     assert current_settings().ttft_limit == 3.5
+
+
+@pytest.fixture
+def vllm_provided(settings: Any, tmp_path: Path) -> None:
+    settings.BASE_DIR = tmp_path
+    (tmp_path / ".venv-vllm").mkdir()
+    (tmp_path / ".venv-vllm" / ".installed").touch()
+
+
+def test_vllm_provided_later_joins_the_demo_route_as_standby_once(vllm_provided: None, monkeypatch: Any) -> None:
+    monkeypatch.setenv("VLLM_DEMO", "off")
+    bootstrap.start_demo()
+    assert not Engine.objects.filter(name="vllm-demo").exists()
+    monkeypatch.delenv("VLLM_DEMO")
+    bootstrap.start_demo()
+    assert Engine.objects.get(name="vllm-demo").kind == "vllm"
+    bootstrap.start_demo()
+    members = {member["engine"]: member for member in Route.objects.get().current().members}
+    assert members["vllm-demo"]["role"] == "standby"
+    assert Route.objects.get().revision == 2
+    assert [process.name for process in processes.demo_processes()] == ["hf-demo", "hf-demo-b", "vllm-demo"]
+
+
+def test_a_first_start_with_vllm_has_it_in_the_route_from_the_beginning(vllm_provided: None) -> None:
+    bootstrap.start_demo()
+    assert Route.objects.get().revision == 1
+    assert Replica.objects.get(engine__name="vllm-demo").url.endswith(":8102")

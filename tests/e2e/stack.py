@@ -61,6 +61,7 @@ class Stack:
             "GATEWAY_PORT": str(gateway),
             "ENGINE_PORT": str(engine),
             "DJANGO_SETTINGS_MODULE": "console.settings",
+            "VLLM_DEMO": "off",  # a minute of start-up that only the tests of vLLM need
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

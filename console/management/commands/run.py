@@ -32,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         demo = not options["no_demo"]
         try:
-            require_free(processes.needed_addresses(demo=demo))
+            require_free(processes.needed_addresses(with_demo=demo))
         except PortBusy as error:
             raise CommandError(str(error)) from error
         prepare()
