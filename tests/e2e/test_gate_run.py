@@ -44,6 +44,7 @@ def start(page: Page, policy: str) -> None:
     production = page.locator("#id_production")
     expect(production).to_be_visible()
     production.check()
+    page.locator("#id_note").fill("the test of a run from the browser")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("heading", name=re.compile("Gate run"), level=1)).to_be_visible()
 
