@@ -3,8 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from gates.detectors import settings as detector_settings
+from gates.detectors.settings import DetectorSettings, InvalidDetectors
 
 
 class InvalidReleasePolicy(ValueError):
@@ -59,6 +62,7 @@ class ReleasePolicy:
     drain_seconds: float = 60  # streams of a rolled back canary are cut then
     cooldown_seconds: float = 900  # the same candidate may not shift again sooner after a roll-back
     rollback_polls: int = 3  # consecutive looks that must see share 0
+    detectors: DetectorSettings = field(default_factory=DetectorSettings)
 
     @property
     def weights(self) -> tuple[int, ...]:
@@ -96,6 +100,7 @@ def from_json(body: Mapping[str, Any]) -> ReleasePolicy:
             **body,
             "stages": tuple(Stage(**stage) for stage in body["stages"]),
             "shadow": Shadow(**shadow) if shadow else None,
+            "detectors": DetectorSettings(**body["detectors"]),
         }
     )
 
@@ -121,6 +126,10 @@ def check(policy: ReleasePolicy) -> None:
         raise InvalidReleasePolicy("blind_evaluations and rollback_polls are 1 or more.")
     if policy.shadow is not None:
         _check_shadow(policy.shadow)
+    try:
+        detector_settings.check(policy.detectors)
+    except InvalidDetectors as bad:
+        raise InvalidReleasePolicy(f"detectors: {bad}") from bad
 
 
 def _check_shadow(shadow: Shadow) -> None:

@@ -52,7 +52,7 @@ def load(run: GateRun) -> Subject:
     if not replicas:
         raise TargetGone(f"No {run.target_kind} named {run.target} has a replica to test.")
     fingerprint: dict[str, Any] = {
-        "engines": [_identity(engine, rows[engine.name]) for engine in engines],
+        "engines": [identity(engine, rows[engine.name]) for engine in engines],
         "measured_on": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {platform.node()}",
     }
     if run.target_kind == GateRun.Target.ROUTE:
@@ -93,8 +93,8 @@ def _replica(engine: Engine, row: ReplicaRow) -> Replica:
     )
 
 
-def _identity(engine: Engine, rows: Sequence[ReplicaRow]) -> dict[str, Any]:
-    """The addresses only as a digest: a report may leave the house."""
+def identity(engine: Engine, rows: Sequence[ReplicaRow]) -> dict[str, Any]:
+    """What makes an engine the one that was tested. Addresses only as a digest: a report may leave the house."""
     urls = "\n".join(sorted(row.url for row in rows))
     return {
         "engine": engine.name,

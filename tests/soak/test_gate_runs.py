@@ -74,6 +74,10 @@ def finish(stack: Stack, operator: Operator, number: int, resumed: set[int]) -> 
     raise AssertionError(f"run {number} was interrupted six times")
 
 
+def newest(stack: Stack, before: set[int]) -> int:
+    return wait_for(lambda: next(iter(set(runs(stack)) - before), None), seconds=20, what="the run exists")
+
+
 def policy_of(operator: Operator) -> str:
     """The value of the policy's option in the form."""
     found = re.search(r'<option value="(\d+)"[^>]*>kill v1', operator.get("/gates/start/").text)
@@ -98,7 +102,7 @@ def test_ten_runs_survive_kills_of_worker_controller_and_console(stack: Stack) -
             before = set(runs(stack))
             fields = {"target": "engine:hf-demo-b", "policy": policy_of(operator), "note": "for the soak"}
             operator.post("/gates/start/", fields)
-            number = wait_for(lambda: next(iter(set(runs(stack)) - before), None), seconds=20, what="the run exists")
+            number = newest(stack, before)
             kill_once(stack, dice, killed)
             ends[finish(stack, operator, number, resumed)] += 1
     found = runs(stack)
