@@ -14,7 +14,8 @@ from console.models import Role, User
 from engines.actions import EngineSpec
 from engines.actors import BOOTSTRAP
 from engines.models import Engine
-from gates.actions import ensure_built_in
+from gates import actions as gate_actions
+from gates import release_policies
 from routing import actions as routing_actions
 from routing import configuration
 from routing.models import Route, SettingsRevision
@@ -102,7 +103,8 @@ def addresses() -> dict[str, str]:
 def start_demo() -> dict[str, Any]:
     """Idempotent: the first call makes the demo, later ones bring its addresses up to date."""
     seed_settings()
-    ensure_built_in()
+    gate_actions.ensure_built_in()
+    release_policies.ensure_built_in()
     facts = read_first_run()
     if facts is None and not User.objects.exists():
         facts = demo.seed()

@@ -1,4 +1,4 @@
-"""The controller: while it holds the lease, it probes replicas, publishes the health they earn, and reaps gate runs."""
+"""The controller: while it holds the lease, it probes replicas, walks releases, and reaps gate runs."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,7 @@ from engines.http import new_session
 from engines.models import Replica
 from engines.sealing import SealBroken, unseal
 from gates.reaper import reap
+from gates.walk import Walk
 from routing.publish import current_settings, publish_health, published_health
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ PROBE_EVERY = timedelta(seconds=5)
 ABSENT_EVERY = timedelta(seconds=1)
 PRUNE_EVERY = timedelta(minutes=10)
 REAP_EVERY = timedelta(seconds=5)
+WALK_EVERY = timedelta(seconds=2)
 AT_ONCE = 16
 
 
@@ -45,6 +47,8 @@ class Controller:
         self._begun: dict[int, datetime] = {}
         self._pruned = datetime.min.replace(tzinfo=UTC)
         self._reaped = datetime.min.replace(tzinfo=UTC)
+        self._walk = Walk()
+        self._walked = datetime.min.replace(tzinfo=UTC)
         self._room = asyncio.Semaphore(AT_ONCE)
         # Half the lease is left then: a write each tick would keep SQLite's one writer busy for nothing.
         self._renew_at: datetime | None = None
@@ -69,6 +73,9 @@ class Controller:
         for target in await sync_to_async(self._due)(now):
             self._begun[target.replica_id] = now
             self._looking[target.replica_id] = asyncio.create_task(self._look(target, session, now))
+        if now - self._walked >= WALK_EVERY:
+            self._walked = now
+            await sync_to_async(self._walk.tick)(now)
         if now - self._reaped >= REAP_EVERY:
             self._reaped = now
             await sync_to_async(reap)(now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,7 +16,7 @@ from gates import release_journal as journal
 from gates.approvals import Refused
 from gates.models import Approval, GateRun, Release, ReleasePolicyVersion
 from gates.release_journal import Moved
-from gates.release_policy import ReleasePolicy
+from gates.release_policy import ReleasePolicy, from_json
 from gates.releases import TERMINAL, Cause, Pause, State
 from routing.models import Route
 from routing.publish import members_from_json
@@ -45,9 +46,9 @@ def create_release(
     if found is None:
         raise Refused(f"No route is named {route}.")
     members = members_from_json(found.current().members)
-    _check_candidate(candidate, members, route)
+    _check_candidate(candidate, members, found)
     fingerprint = evidence.fingerprint(candidate)
-    rules = evidence.from_json(policy.body)
+    rules = from_json(policy.body)
     if gate_run is not None:
         _check_evidence(gate_run, candidate, fingerprint, rules, now)
     baseline = max((m for m in members if m.engine != candidate), key=lambda member: member.weight).engine
@@ -177,16 +178,18 @@ def _may_hold_weight(release: Release) -> bool:
     return release.stage > 0 or weight_of(members_from_json(route.current().members), release.candidate) > 0
 
 
-def _check_candidate(candidate: str, members: Sequence[Member], route: str) -> None:
+def _check_candidate(candidate: str, members: Sequence[Member], route: Route) -> None:
     engine = Engine.objects.filter(name=candidate).first()
     if engine is None:
         raise Refused(f"No engine is named {candidate}.")
     if engine.state != Engine.State.ACTIVE:
         raise Refused(f"{candidate} is {engine.state}. Enable it first.")
+    if route.owner:
+        return  # the release that holds the weight now goes back first
     if weight_of(members, candidate):
-        raise Refused(f"{candidate} has weight in {route} already. A release begins at 0 %: lower it first.")
+        raise Refused(f"{candidate} has weight in {route.name} already. A release begins at 0 %: lower it first.")
     if not has_weight_beside(members, candidate):
-        raise Refused(f"No other engine of {route} has weight, so there is no baseline.")
+        raise Refused(f"No other engine of {route.name} has weight, so there is no baseline.")
 
 
 def _check_evidence(
@@ -223,7 +226,7 @@ def _require(release: Release, state: State) -> None:
         raise Refused(f"Release {release.pk} is {_words(release)}, not {state.value.replace('_', ' ')}.")
 
 
-def _move(release: Release, after: State, *, actor: Actor, reason: str, **fields: object) -> Release:
+def _move(release: Release, after: State, *, actor: Actor, reason: str, **fields: Any) -> Release:
     try:
         return journal.move(release, after, actor=actor, reason=reason, **fields)
     except Moved as moved:

@@ -1,6 +1,7 @@
 """How a release changes: one compare-and-set on its version, a transition row, the signal that audits it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -27,13 +28,14 @@ def move(
     *,
     actor: Actor,
     reason: str,
+    now: datetime | None = None,
     evidence: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Release:
     """`fields` are further columns. Raises Moved, or releases.Forbidden for a change that the table lacks."""
     before = State(release.state)
     releases.check(before, after)
-    now = timezone.now()
+    now = now or timezone.now()
     if after in releases.TERMINAL:
         fields.setdefault("finished_at", now)
     reason = reason[:500]

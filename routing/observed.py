@@ -41,9 +41,9 @@ def is_split(body: Mapping[str, Any]) -> bool:
     return body["arm"] is not None and body["rule"] not in {Rule.EXPLICIT, Rule.LONG_INPUT, Rule.BIG_MODEL}
 
 
-def reached(route: str, engine: str, since: float) -> int:
-    """Client requests assigned after `since` (Unix seconds) whose first attempt ran on `engine` unasked."""
-    found = outcomes(route, since, datetime.now(UTC).timestamp())
+def reached(route: str, engine: str, since: float, until: float) -> int:
+    """Client requests assigned in (since, until] (Unix seconds) whose first attempt ran on `engine` unasked."""
+    found = outcomes(route, since, until)
     return sum(
         bool(body["attempts"]) and body["attempts"][0]["engine"] == engine and body["rule"] != Rule.EXPLICIT
         for body in found

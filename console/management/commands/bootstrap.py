@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from console import bootstrap
-from gates.actions import ensure_built_in
+from gates import actions as gate_actions
+from gates import release_policies
 
 
 class Command(BaseCommand):
@@ -20,7 +21,8 @@ class Command(BaseCommand):
             self.stdout.write(bootstrap.banner(bootstrap.start_demo()))
             return
         bootstrap.seed_settings()
-        ensure_built_in()
+        gate_actions.ensure_built_in()
+        release_policies.ensure_built_in()
         for name in bootstrap.seed_endpoints():
             self.stdout.write(f"Registered engine {name}.")
         password = bootstrap.make_admin(options["admin"])
