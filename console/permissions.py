@@ -17,6 +17,7 @@ class Capability(StrEnum):
     OPERATE = "operate"  # engines and splits
     APPROVE = "approve"
     ADMINISTER = "administer"  # people, keys, settings
+    BREAK_GLASS = "break_glass"  # approve alone, in an emergency
 
 
 MAY: dict[str, frozenset[Capability]] = {

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from console.permissions import Capability, may
+from gates.models import Approval
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ SECTIONS = (
     Section("Traffic", "console:traffic", "traffic", narrow=True),
     Section("Playground", "console:playground", "chat", narrow=True),
     Section("Gates", "console:gates", "flag"),
+    Section("Releases", "console:releases", "stairs"),
+    Section("Approvals", "console:approvals", "stamp"),
 )
 FOOT = (Section("Audit", "console:audit", "history"),)
 
@@ -51,7 +54,15 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "may_operate": may(user, Capability.OPERATE),
         "may_approve": may(user, Capability.APPROVE),
         "may_administer": may(user, Capability.ADMINISTER),
+        "waiting": waiting(user),
     }
+
+
+def waiting(user: Any) -> int:
+    """Requests that this person may approve."""
+    if not may(user, Capability.APPROVE):
+        return 0
+    return Approval.objects.filter(state=Approval.State.PENDING).exclude(requester_id=str(user.pk)).count()
 
 
 def entries(sections: tuple[Section, ...], path: str) -> list[Entry]:

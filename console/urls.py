@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from console import accounts
 from console.api import urls as api
 from console.consumers import LiveConsumer
-from console.pages import audit, engines, gates, overview, playground, traffic
+from console.pages import approvals, audit, engines, gates, overview, playground, releases, traffic
 from console.playground_consumer import PlaygroundConsumer
 
 pages: list[URLPattern] = [
@@ -14,6 +14,8 @@ pages: list[URLPattern] = [
     *traffic.urlpatterns,
     *playground.urlpatterns,
     *gates.urlpatterns,
+    *releases.urlpatterns,
+    *approvals.urlpatterns,
     *audit.urlpatterns,
 ]
 

@@ -141,7 +141,7 @@ def _traffic(release: Release, watched: Watched, reports: Sequence[GatewayReport
 
 def _shares(release: Release, watched: Watched, reports: Sequence[GatewayReport], now: datetime) -> dict[str, Any]:
     since = release.observed.get("acknowledged_at")
-    found: dict[str, Any] = {"samples": watched.stages.get(release.target, 0)}
+    found: dict[str, Any] = {"samples": watched.stages.get(release.stage or release.target, 0)}
     if since is None:
         return found
     if release.state == State.ROLLING_BACK:

@@ -125,14 +125,10 @@ def _end(release: Release, step: Step, now: datetime) -> Release:
     streams = release.observed.get("streams", {})
     done = {**release.rollback, "zero_at": now.isoformat(), **{f"streams_{key}": streams[key] for key in streams}}
     return journal.move(
-        release, step.after, actor=CONTROLLER, reason=f"{step.reason} {_why(release)}".strip(),
+        release, step.after, actor=CONTROLLER, reason=f"{release.reason} {step.reason}".strip(),
         now=now, stage=0, target=0,
         rollback=done,
     )  # fmt: skip
-
-
-def _why(release: Release) -> str:
-    return f"Cause: {release.cause.replace('_', ' ')}." if release.cause else ""
 
 
 def _fields(release: Release, step: Step, now: datetime) -> dict[str, Any]:

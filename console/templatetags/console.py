@@ -41,6 +41,12 @@ def tone(level: str) -> str:
 
 
 @register.filter
+def words(state: str) -> str:
+    """A state as people read it: “awaiting approval”."""
+    return state.replace("_", " ")
+
+
+@register.filter
 def clock(at: datetime | None) -> str:
     """A moment of the last hours as 14:32:07; the whole stamp is in its title."""
     return _time(at, "%H:%M:%S")
