@@ -92,6 +92,7 @@ def waive(release: Release, *, actor: Actor, reason: str, until: datetime) -> Re
     release = _move(
         release, State.AWAITING_APPROVAL, actor=actor, reason=f"Gate waived: {reason}", waiver=waiver, target=target
     )
+    journal.announce(release, "release.waive", actor=actor, reason=reason, before={})
     approvals.request(release, target, actor=actor, now=now)
     return release
 

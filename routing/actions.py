@@ -91,11 +91,15 @@ def change_split(
     return revision
 
 
-def restore(name: str, number: int, *, expected: int, actor: Actor, reason: str) -> RouteRevision:
-    """Bring back revision `number` as a new revision. Raises Conflict, RouteRevision.DoesNotExist."""
+def restore(
+    name: str, number: int, *, expected: int, actor: Actor, reason: str, override: bool = False
+) -> RouteRevision:
+    """Bring back revision `number` as a new revision. Raises as change_split does, and RouteRevision.DoesNotExist."""
     target = RouteRevision.objects.get(route__name=name, number=number)
     members = members_from_json(target.members)
-    return change_split(name, members, expected=expected, actor=actor, reason=reason, restores=number)
+    return change_split(
+        name, members, expected=expected, actor=actor, reason=reason, restores=number, override=override
+    )
 
 
 @transaction.atomic

@@ -86,3 +86,39 @@ class ErrorBody(Schema):
 
 class Error(Schema):
     error: ErrorBody
+
+
+class ReleaseRequest(Schema):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    route: str = Field(max_length=63, description="whose traffic the candidate is to take")
+    candidate: str = Field(max_length=63, description="an engine; it begins at 0 %")
+    policy: str = Field(default="standard", max_length=63, description="its newest version")
+    note: str = Field(min_length=10, max_length=500, description="why, for the audit")
+    evidence: int | None = Field(default=None, description="a passed gate run of the very same candidate")
+
+
+class ReleaseAct(Schema):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: str = Field(default="", max_length=500, description="for the journal and the audit")
+
+
+class ReleaseView(Schema):
+    release: int
+    route: str
+    candidate: str
+    baseline: str
+    policy: str
+    state: str
+    stage: int = Field(description="per cent in force")
+    target: int = Field(description="per cent it is on its way to")
+    pause: str
+    cause: str = Field(description="of a roll-back")
+    reason: str
+    note: str
+    gate_run: int | None
+    approval: int | None = Field(description="the open request, decided by people in the console")
+    over: bool
+    created_at: datetime
+    finished_at: datetime | None

@@ -7,13 +7,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern
 from ninja import NinjaAPI
 
-from console.api import errors, inventory, runs
+from console.api import errors, inventory, releases, runs
 from console.api.auth import NO_KEY, ControlKey
 
 api = NinjaAPI(
     title="Engine console",
     version="1",
-    description="Gate runs for pipelines. Needs a client key with the scope `control`.",
+    description="Gate runs and releases for pipelines. Needs a client key with the scope `control`.",
     auth=ControlKey(),
     docs_url=None,  # its pages load scripts from a CDN
     urls_namespace="control-api",
@@ -21,6 +21,7 @@ api = NinjaAPI(
 errors.install(api, no_key=NO_KEY)
 api.add_router("", inventory.router)
 api.add_router("/gates/runs", runs.router)
+api.add_router("/releases", releases.router)
 
 _patterns, app_name, namespace = api.urls
 urlpatterns: list[URLPattern] = [pattern for pattern in _patterns if isinstance(pattern, URLPattern)]

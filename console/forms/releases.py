@@ -19,7 +19,9 @@ class ReleaseForm(forms.Form):
     )
     note = ReasonField(label="Reason", help_text=REASON_HINT)
 
-    def __init__(self, data: Any = None, *, choices: Mapping[str, Sequence[tuple[str, str]]], initial: Any = None) -> None:
+    def __init__(
+        self, data: Any = None, *, choices: Mapping[str, Sequence[tuple[str, str]]], initial: Any = None
+    ) -> None:
         super().__init__(data, initial=initial)
         for name, values in choices.items():
             field = self.fields[name]

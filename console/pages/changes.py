@@ -10,9 +10,17 @@ from console.models import AuditEvent
 from routing.models import Route
 
 REVISION_ACTIONS = frozenset({"route.create", "route.split", "route.restore"})
-ICONS = {"route": "traffic", "engine": "engines", "key": "lock", "settings": "sliders"}
+ICONS = {
+    "release": "stairs",
+    "approval": "stamp",
+    "route": "traffic",
+    "engine": "engines",
+    "key": "lock",
+    "settings": "sliders",
+}
 OWN_NAMES = frozenset({"route", "engine"})
 SUPPORT = ("yes:", "no:", "unknown:")
+GRAVE = {"approval.break_glass": "Glass broken", "release.waive": "Gate waived"}
 SAYS_ALL = frozenset({"engine.active", "engine.draining", "engine.disabled"})
 VERBS = {
     "route.create": "created",
@@ -70,6 +78,13 @@ class Change:
         if self.event.action == "route.restore":
             return "undo"
         return ICONS.get(self.event.subject.partition(":")[0], "history")
+
+    @property
+    def grave(self) -> str:
+        """What must not be overlooked for ever: an override, a waiver, a broken glass."""
+        if "override of" in self.event.after:
+            return "Override"
+        return GRAVE.get(self.event.action, "")
 
     @property
     def address(self) -> str:

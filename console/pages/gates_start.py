@@ -56,7 +56,9 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_GET
 @requires(Capability.OPERATE)
 def estimate_part(request: HttpRequest) -> HttpResponse:
+    """What was ticked stays ticked: the box is part of what is drawn anew."""
     context = preflight(request.GET.get("target"), request.GET.get("policy"))
+    context["form"] = start_form(initial=request.GET.dict())
     return render(request, "gates/start.html#preflight", {"fragment": True, **context})
 
 

@@ -16,10 +16,10 @@ from console.models import User
 from console.pages.traffic_effect import headline, in_words
 from console.pages.traffic_truth import takers
 from console.pages.traffic_view import editor_for, render_route
-from console.permissions import Capability, requires
+from console.permissions import Capability, may, requires
 from engines.actors import Actor
 from engines.models import Engine
-from routing import actions
+from routing import actions, canary
 from routing.actions import Conflict, InvalidSplit
 from routing.models import Route, RouteRevision
 from routing.publish import members_from_json
@@ -46,6 +46,7 @@ def apply(request: HttpRequest, route: str) -> HttpResponse:
             expected=expected,
             actor=_actor(request),
             reason=form.cleaned_data["reason"],
+            override=overrides(request),
         )
     except Conflict as conflict:
         return render_route(request, found, form=form, conflict=conflict, status=409)
@@ -93,7 +94,9 @@ def restore(request: HttpRequest, route: str) -> HttpResponse:
     reason = clean_text(request, "reason") or f"back to revision {target.number}"
     expected = _number(request, "expected")
     try:
-        revision = actions.restore(route, target.number, expected=expected, actor=_actor(request), reason=reason)
+        revision = actions.restore(
+            route, target.number, expected=expected, actor=_actor(request), reason=reason, override=overrides(request)
+        )
     except Conflict as conflict:
         return render_route(request, found, conflict=conflict, wanted=members, status=409)
     except InvalidSplit as refused:
@@ -152,6 +155,22 @@ def without_share(members: Sequence[Member], engine: str) -> list[Member] | None
     ]
 
 
+@require_POST
+@requires(Capability.APPROVE)
+def govern(request: HttpRequest, route: str) -> HttpResponse:
+    """`governed` is on or off: whether raising by hand needs an approver's override without a release too."""
+    found = get_object_or_404(Route, name=route)
+    wanted = request.POST.get("governed") == "on"
+    canary.govern(found.name, governed=wanted, actor=_actor(request), reason=clean_text(request, "reason"))
+    messages.success(request, f"{route} is {'a governed route' if wanted else 'governed no more'}.")
+    return redirect("console:traffic-route", route)
+
+
+def overrides(request: HttpRequest) -> bool:
+    """An approver may raise a weight past a release; the audit says so in red."""
+    return may(request.user, Capability.APPROVE) and request.POST.get("override") == "on"
+
+
 def clean_text(request: HttpRequest, name: str) -> str:
     """What a field of no form holds, cut to what a reason may be."""
     return request.POST.get(name, "").replace("\x00", "").strip()[:500]
@@ -169,4 +188,5 @@ urlpatterns: list[URLPattern] = [
     path("traffic/<name:route>/lower/", lower, name="traffic-lower"),
     path("traffic/<name:route>/restore/", restore, name="traffic-restore"),
     path("traffic/<name:route>/delete/", delete_route, name="traffic-delete"),
+    path("traffic/<name:route>/govern/", govern, name="traffic-govern"),
 ]

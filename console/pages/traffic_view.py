@@ -9,11 +9,13 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from console.forms.traffic import PRESETS, SplitForm
+from console.pages.release_view import tone, word
 from console.pages.traffic_effect import effect, headline, in_words
 from console.pages.traffic_history import history, way_back
 from console.pages.traffic_truth import Truth, truth
 from console.permissions import Capability, may
 from engines.models import Engine
+from gates.release_actions import active_release
 from routing.actions import Conflict
 from routing.models import Route, RouteRevision
 from routing.publish import members_from_json
@@ -85,6 +87,8 @@ def render_route(
         "tabs": Route.objects.order_by("name"),
         "history": history(route, before=_before(request)),
         "way_back": way_back(route),
+        "running": running_release(route),
+        "may_override": may(request.user, Capability.APPROVE) and bool(route.owner or route.governed),
     }
     return render(request, "traffic/page.html", context, status=status)
 
@@ -94,6 +98,14 @@ def _in_conflict(
 ) -> tuple[ConflictCard, SplitForm]:
     card = conflict_card(route, conflict, mine, expected=_posted_number(request))
     return card, rebased(route, mine, reason=request.POST.get("reason", ""))
+
+
+def running_release(route: Route) -> dict[str, Any] | None:
+    """The release that moves this route's canary now, in words."""
+    release = active_release(route.name)
+    if release is None:
+        return None
+    return {"row": release, "word": word(release), "tone": tone(release), "weighted": release.stage > 0}
 
 
 def truth_context(route: Route) -> dict[str, Any]:
