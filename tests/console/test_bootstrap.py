@@ -17,8 +17,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.storage]
 
 
 @pytest.fixture(autouse=True)
-def own_data_dir(settings: Any, tmp_path: Path) -> None:
+def own_data_dir(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DATA_DIR = tmp_path
+    monkeypatch.setenv("VLLM_DEMO", "off")
 
 
 def test_the_demo_has_one_user_per_role_engines_a_route_and_a_key() -> None:
@@ -85,8 +86,9 @@ def test_settings_come_from_the_environment_at_first_start_only(monkeypatch: pyt
 
 
 @pytest.fixture
-def vllm_provided(settings: Any, tmp_path: Path) -> None:
+def vllm_provided(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.BASE_DIR = tmp_path
+    monkeypatch.delenv("VLLM_DEMO")
     (tmp_path / ".venv-vllm").mkdir()
     (tmp_path / ".venv-vllm" / ".installed").touch()
 
