@@ -113,25 +113,31 @@ def render_one(
     status: int = 200,
 ) -> HttpResponse:
     approval.refresh_from_db()
-    release, user, now = load(approval.release_id), cast("User", request.user), timezone.now()
-    own = approval.requester_id == str(user.pk)
-    pending = approval.state == Approval.State.PENDING
+    release = load(approval.release_id)
     context: dict[str, Any] = {
         "approval": approval,
         "release": release,
         "title": title(approval),
         "tone": TONES[Approval.State(approval.state)],
-        "items": items(approval, release, now),
+        "items": items(approval, release, timezone.now()),
         "before": 100 - approval.from_stage,
         "after": 100 - approval.target_stage,
         "form": form or DecideForm(),
+        "glass": glass or BreakGlassForm(),
+        **rights(cast("User", request.user), approval),
+    }
+    return render(request, "approvals/approval.html", context, status=status)
+
+
+def rights(user: User, approval: Approval) -> dict[str, bool]:
+    own = approval.requester_id == str(user.pk)
+    pending = approval.state == Approval.State.PENDING
+    return {
         "own": own,
         "pending": pending,
         "may_decide": pending and not own and may(user, Capability.APPROVE),
         "may_break": pending and may(user, Capability.BREAK_GLASS),
-        "glass": glass or BreakGlassForm(),
     }
-    return render(request, "approvals/approval.html", context, status=status)
 
 
 urlpatterns: list[URLPattern] = [

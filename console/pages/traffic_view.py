@@ -84,11 +84,7 @@ def render_route(
         **_editor_context(request, route, form),
         "conflict": card,
         "refused": refused,
-        "tabs": Route.objects.order_by("name"),
-        "history": history(route, before=_before(request)),
-        "way_back": way_back(route),
-        "running": running_release(route),
-        "may_override": may(request.user, Capability.APPROVE) and bool(route.owner or route.governed),
+        **_route_context(request, route),
     }
     return render(request, "traffic/page.html", context, status=status)
 
@@ -100,12 +96,23 @@ def _in_conflict(
     return card, rebased(route, mine, reason=request.POST.get("reason", ""))
 
 
-def running_release(route: Route) -> dict[str, Any] | None:
-    """The release that moves this route's canary now, in words."""
+def _route_context(request: HttpRequest, route: Route) -> dict[str, Any]:
+    return {
+        "tabs": Route.objects.order_by("name"),
+        "history": history(route, before=_before(request)),
+        "way_back": way_back(route),
+        **_release_context(request, route),
+    }
+
+
+def _release_context(request: HttpRequest, route: Route) -> dict[str, Any]:
+    """The release that moves this route's canary now, in words; whether this person may override it."""
     release = active_release(route.name)
+    may_override = may(request.user, Capability.APPROVE) and bool(route.owner or route.governed)
     if release is None:
-        return None
-    return {"row": release, "word": word(release), "tone": tone(release), "weighted": release.stage > 0}
+        return {"running": None, "may_override": may_override}
+    running = {"row": release, "word": word(release), "tone": tone(release), "weighted": release.stage > 0}
+    return {"running": running, "may_override": may_override}
 
 
 def truth_context(route: Route) -> dict[str, Any]:

@@ -96,6 +96,8 @@ def test_the_openapi_document_names_every_address_and_needs_no_key() -> None:
     assert {path.removeprefix("/api/v1") for path in document["paths"]} == {
         "/engines", "/routes", "/gates/policies", "/gates/runs", "/gates/runs/{run}", "/gates/runs/{run}/cancel",
         "/gates/runs/{run}/resume", "/gates/runs/{run}/report.json", "/gates/runs/{run}/samples.jsonl",
+        "/releases", "/releases/{release}", "/releases/{release}/pause", "/releases/{release}/resume",
+        "/releases/{release}/rollback", "/releases/{release}/abort", "/releases/{release}/approve",
     }  # fmt: skip
     assert document["components"]["securitySchemes"]["ControlKey"] == {"type": "http", "scheme": "bearer"}
 
