@@ -105,10 +105,14 @@ def _gating(view: View, policy: ReleasePolicy) -> Step | None:
 
 
 def _towards(view: View, policy: ReleasePolicy, stage: Stage, *, passed: str) -> Step:
-    """Ask for the stage, or go there by evidence."""
+    """Ask for the stage, or go there by evidence.
+
+    Where no person is asked at all the gate's evidence has to be strong; where one was, the bake adds to it.
+    """
     if stage.approval and not policy.auto_promote:
         return Step(after=S.AWAITING_APPROVAL, reason=passed, act=Act.ASK, target=stage.weight)
-    if view.weak or view.waived:
+    unseen = policy.auto_promote or view.stage == 0
+    if unseen and (view.weak or view.waived):
         why = "the evidence is thin or doubtful" if view.weak else "the gate was waived"
         if view.stage == 0:
             return Step(after=S.HELD, reason=f"{passed} It may not go by evidence alone: {why}.")
