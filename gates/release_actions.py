@@ -138,7 +138,7 @@ def abort(release: Release, *, actor: Actor, reason: str = "", cause: Cause = Ca
     now = timezone.now()
     reason = reason or f"By {actor.name}."
     approvals.close(release, Approval.State.WITHDRAWN, actor=actor, reason=reason, now=now)
-    if not _may_hold_weight(release):
+    if release.epoch is None:  # it never wrote a weight
         return _move(release, releases.end_of(cause), actor=actor, reason=reason, cause=cause, pause="")
     asked = {**release.rollback, "asked_at": now.isoformat()}
     return _move(
@@ -169,14 +169,6 @@ def cooling_until(candidate_digest: str, policy: ReleasePolicy, *, but: int) -> 
     if last is None or last.finished_at is None:
         return None
     return last.finished_at + timedelta(seconds=policy.cooldown_seconds)
-
-
-def _may_hold_weight(release: Release) -> bool:
-    """True also in the moment between a shift that was written and the row that says so."""
-    route = Route.objects.filter(name=release.route, owner=journal.owner_of(release)).first()
-    if route is None:
-        return release.stage > 0
-    return release.stage > 0 or weight_of(members_from_json(route.current().members), release.candidate) > 0
 
 
 def _check_candidate(candidate: str, members: Sequence[Member], route: Route) -> None:

@@ -66,6 +66,8 @@ TERMINAL = frozenset({S.ROLLED_BACK, S.FINAL, S.REJECTED, S.ABORTED, S.EXPIRED, 
 BEFORE_TRAFFIC = (S.DRAFT, S.GATING, S.HELD)
 WALKING = (S.AWAITING_APPROVAL, S.APPROVED, S.SHIFTING, S.BAKING, S.PAUSED, S.PROMOTED)
 """States that may hold canary weight above zero, the roll-back itself aside."""
+UNWEIGHTED = (*BEFORE_TRAFFIC, S.AWAITING_APPROVAL, S.APPROVED, S.PAUSED)
+"""States in which a release may be that never wrote a weight."""
 ACTIVE = frozenset(State) - TERMINAL
 
 ENDS = {
@@ -113,8 +115,8 @@ TABLE = (
     Move(S.ROLLING_BACK, S.REJECTED, "it was rejected and no request reaches the canary any more"),
     Move(S.ROLLING_BACK, S.EXPIRED, "its approval expired and no request reaches the canary any more"),
     Move(S.ROLLING_BACK, S.SUPERSEDED, "a newer release waits and no request reaches the canary any more"),
-    *(Move(state, S.ABORTED, "a person aborts it at weight 0") for state in (*BEFORE_TRAFFIC, *WALKING[:2])),
-    *(Move(state, S.SUPERSEDED, "a newer release takes its place") for state in (*BEFORE_TRAFFIC, *WALKING[:2])),
+    *(Move(state, S.ABORTED, "a person aborts it before it had weight") for state in UNWEIGHTED),
+    *(Move(state, S.SUPERSEDED, "a newer release takes its place before it had weight") for state in UNWEIGHTED),
 )
 _ALLOWED = frozenset((move.before, move.after) for move in TABLE)
 
