@@ -17,7 +17,7 @@ from engines.actors import Actor
 from engines.models import Engine
 from gates import runs
 from gates.load.samples import Sample, to_json
-from gates.models import GateEvent, GatePhase, GatePoint, GateRun, GateStudy, GateTransition, SampleBatch
+from gates.models import FailoverRun, GateEvent, GatePhase, GatePoint, GateRun, GateStudy, GateTransition, SampleBatch
 from gates.runs import State
 from gates.signals import changed
 from gates.study_states import HELD
@@ -200,20 +200,27 @@ def wait(run_id: int, reason: str) -> None:
     queued.update(reason=reason, published_at=None)
 
 
-def blocker(run: GateRun) -> GateRun | GateStudy | None:
-    """The run or study that has this one's engine now."""
+def blocker(run: GateRun) -> GateRun | GateStudy | FailoverRun | None:
+    """The run, study or failover gate that has this one's engine now."""
     return loader_of(engines_of(run), but=run.pk or 0)
 
 
-def loader_of(engines: frozenset[str], *, but: int = 0) -> GateRun | GateStudy | None:
-    """The run (other than `but`) or study that loads one of these engines now."""
+def loader_of(engines: frozenset[str], *, but: int = 0) -> GateRun | GateStudy | FailoverRun | None:
+    """The run (other than `but`), study or failover gate that loads one of these engines now."""
     active = GateRun.objects.filter(state__in=runs.ACTIVE).exclude(pk=but).order_by("pk")
     held = GateStudy.objects.filter(state__in=HELD).order_by("pk")
     run = next((other for other in active if engines_of(other) & engines), None)
-    return run or next((study for study in held if engines_of_study(study) & engines), None)
+    failover = FailoverRun.objects.filter(state=State.RUNNING).order_by("pk")
+    return (
+        run
+        or next((study for study in held if engines_of_study(study) & engines), None)
+        or next((gate for gate in failover if {gate.engine, gate.other} & engines), None)
+    )
 
 
-def waiting_reason(other: GateRun | GateStudy) -> str:
+def waiting_reason(other: GateRun | GateStudy | FailoverRun) -> str:
+    if isinstance(other, FailoverRun):
+        return f"Waits for failover gate {other.pk}, which tries {other.engine} and {other.other}."
     if isinstance(other, GateRun):
         return f"Waits for run {other.pk}, which tests {other.target}."
     return f"Waits for study {other.pk}, which loads {other.target}."

@@ -1,8 +1,10 @@
 """A run in this process against a fake engine: from preflight to the verdict, and every way it can end early."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -10,6 +12,7 @@ from asgiref.sync import sync_to_async
 from engines.models import Engine
 from gates import actions, records
 from gates.execute import execute
+from gates.load.generator import PhaseResult, run_phase
 from gates.models import GatePhase, GatePoint, GateRun, SampleBatch
 from gates.policy import Objectives, OpenLoop
 from tests.fakes.engine import FakeEngine, serve
@@ -107,6 +110,43 @@ async def test_an_engine_that_fails_one_in_ten_fails_early(engine: Engine, fake:
     run = await fresh(run)
     assert run.verdict == "failed"
     assert "error" in run.reason.lower()
+
+
+async def test_a_slowed_engine_fails_on_the_objective_that_names_it(engine: Engine, fake: FakeEngine) -> None:
+    policy = replace(TINY, name="slowed", step=None, soak=None, objectives=replace(TINY.objectives, ttft_p95=0.2))
+    run = await sync_to_async(queue)(engine, policy)
+    fake.first_delay = 0.4
+    await brought_to_an_end(run)
+    run = await fresh(run)
+    assert run.verdict == "failed"
+    failed = {finding["objective"] for finding in run.judgement["findings"] if finding["verdict"] == "failed"}
+    assert failed == {"ttft_p95"}
+    assert "TTFT" in run.reason
+
+
+async def test_a_starved_generator_makes_the_run_invalid_and_never_failed(engine: Engine, fake: FakeEngine) -> None:
+    async def starve(plan: Any, **how: Any) -> PhaseResult:
+        """Something else on the loop's core takes 50 ms of each 60."""
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def hog() -> None:
+            time.sleep(0.05)
+            if not over.is_set():
+                loop.call_later(0.01, hog)
+
+        hog()
+        fake.mode = "500"
+        try:
+            return await run_phase(plan, **how)
+        finally:
+            over.set()
+
+    run = await sync_to_async(queue)(engine, replace(TINY, name="starved", step=None, soak=None))
+    await execute(run.pk, pace=PACE, generator=replace(GENERATOR, run_phase=starve))
+    run = await fresh(run)
+    assert run.verdict == "invalid"
+    assert "by no fault of the engine" in run.reason
 
 
 async def test_a_cancel_stops_the_load_and_keeps_the_samples(engine: Engine, fake: FakeEngine) -> None:
