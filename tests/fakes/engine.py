@@ -63,6 +63,9 @@ class FakeEngine:
     metrics_status: int = 200
     waiting: int = 0
     kv_use: float = 0.0
+    bad_every: int = 0
+    """Each so-many-th generation is answered with a 500; 2 is every second one, 0 none."""
+    generations: int = 0
     extra_paths: dict[str, tuple[int, dict[str, Any] | bytes]] = field(default_factory=dict)
 
     port: int = 0
@@ -174,6 +177,9 @@ class FakeEngine:
             await asyncio.gather(work, gone, return_exceptions=True)
 
     async def _generate(self, mode: str, body: dict[str, Any], path: str, transport: Any, send: Send) -> None:
+        self.generations += 1
+        if self.bad_every and self.generations % self.bad_every == 0:
+            mode = "500"
         if mode in REPLIES:
             await reply(send, *REPLIES[mode], retry_after=self.retry_after)
             return
