@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from console import leases, probing, retention
+from console.notify import moments, outbox, send
 from console.probing import Seen, Target
 from engines import actions as engine_actions
 from engines.client import FailureKind
@@ -34,6 +35,7 @@ ABSENT_EVERY = timedelta(seconds=1)
 PRUNE_EVERY = timedelta(minutes=10)
 REAP_EVERY = timedelta(seconds=5)
 WALK_EVERY = timedelta(seconds=2)
+NOTIFY_EVERY = timedelta(seconds=2)
 AT_ONCE = 16
 
 
@@ -47,6 +49,9 @@ class Controller:
         self._begun: dict[int, datetime] = {}
         self._pruned = datetime.min.replace(tzinfo=UTC)
         self._reaped = datetime.min.replace(tzinfo=UTC)
+        self._notified = datetime.min.replace(tzinfo=UTC)
+        self._notifying: asyncio.Task[None] | None = None
+        self._objectives = moments.Objectives()
         self._walk = Walk()
         self._walked = datetime.min.replace(tzinfo=UTC)
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -76,12 +81,20 @@ class Controller:
         if now - self._walked >= WALK_EVERY:
             self._walked = now
             await sync_to_async(self._walk.tick)(now)
+        self._notify(now)
         if now - self._reaped >= REAP_EVERY:
             self._reaped = now
             await sync_to_async(reap)(now)
         if now - self._pruned > PRUNE_EVERY:
             self._pruned = now
             await sync_to_async(retention.prune)(now)
+
+    def _notify(self, now: datetime) -> None:
+        """In a thread of its own: a slow receiver must not keep a canary from being watched."""
+        if now - self._notified < NOTIFY_EVERY or (self._notifying is not None and not self._notifying.done()):
+            return
+        self._notified = now
+        self._notifying = asyncio.create_task(sync_to_async(notify, thread_sensitive=False)(self._objectives, now))
 
     async def _leads(self, now: datetime) -> bool:
         close_stale = sync_to_async(close_old_connections)
@@ -139,10 +152,23 @@ def interval(replica: Replica) -> timedelta:
     return ABSENT_EVERY if absent else PROBE_EVERY
 
 
+def notify(objectives: moments.Objectives, now: datetime) -> None:
+    close_old_connections()
+    try:
+        objectives.look(now)
+        outbox.collect(now)
+        send.due(now)
+    except DatabaseError:
+        log.exception("Notifications wait: the database did not take them.")
+    finally:
+        connection.close()
+
+
 def store(seen: Sequence[Seen], now: datetime) -> None:
     """Keep the probes and hand the newest health of every replica to the gateways."""
     flipped = engine_actions.record_probes(probing.record_of(one) for one in seen)
     for replica in flipped:
         way = "entered" if replica.in_rotation else "left"
         log.info("%s %s rotation with score %.2f", replica, way, replica.score or 0.0)
+    moments.rotation(flipped, now)
     publish_health(published_health(), now=now)

@@ -1,4 +1,4 @@
-"""What belongs to the console itself: people, the audit chain, leases."""
+"""What belongs to the console itself: people, the audit chain, leases, notifications."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -68,3 +68,64 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.holder}"
+
+
+class Channel(models.Model):
+    """Where notifications go. The address may hold a password or token, so it is sealed like an engine's key."""
+
+    class Kind(models.TextChoices):
+        WEBHOOK = "webhook", "Webhook, signed"
+        APPRISE = "apprise", "Chat or mail"
+
+    name = models.CharField(max_length=63, unique=True)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    sealed_url = models.TextField()
+    # Key of the webhook's signature, Fernet ciphertext.
+    sealed_secret = models.TextField(blank=True, default="")
+    # Patterns of actions, such as release.* or engine.left.
+    events = models.JSONField(default=list)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Delivery(models.Model):
+    """One message to one channel: queued once, tried until it went out or the tries are used up."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Failed"
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    # What happened, once: the audit row's number, or the name of a moment.
+    key = models.CharField(max_length=120)
+    action = models.CharField(max_length=60)
+    title = models.CharField(max_length=200)
+    text = models.CharField(max_length=1000)
+    facts = models.JSONField(default=dict)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField()
+    last_error = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["channel", "key"], name="one_delivery_per_event")]
+        # What is due next.
+        indexes = [models.Index(fields=["state", "next_at"], name="delivery_due")]
+
+    def __str__(self) -> str:
+        return f"{self.key} to {self.channel_id}"
+
+
+class OutboxCursor(models.Model):
+    """The one row that says up to which audit row deliveries were made."""
+
+    sequence = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"outbox {self.sequence}"

@@ -24,6 +24,7 @@ GATEWAY_PORT = env.number("GATEWAY_PORT", 8080)
 ENGINE_PORT = env.number("ENGINE_PORT", 8100)
 CONSOLE_URL = env.text("CONSOLE_URL", f"http://127.0.0.1:{CONSOLE_PORT}")
 GATEWAY_URL = env.text("GATEWAY_URL", f"http://127.0.0.1:{GATEWAY_PORT}")
+NOTIFY_NETWORKS = parse_networks(env.text("NOTIFY_NETWORKS"))
 ENGINE_NETWORKS = parse_networks(env.text("ENGINE_NETWORKS")) or DEFAULT_NETWORKS
 ENVIRONMENT_NAME = env.text("ENVIRONMENT_NAME", "local")
 REDIS_URL = env.text("REDIS_URL")

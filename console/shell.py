@@ -41,7 +41,10 @@ SECTIONS = (
     Section("Releases", "console:releases", "stairs"),
     Section("Approvals", "console:approvals", "stamp"),
 )
-FOOT = (Section("Audit", "console:audit", "history"),)
+FOOT = (
+    Section("Audit", "console:audit", "history"),
+    Section("Notifications", "console:notifications", "send"),
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from console import accounts
 from console.api import urls as api
 from console.consumers import LiveConsumer
-from console.pages import approvals, audit, engines, gates, overview, playground, releases, traffic
+from console.pages import approvals, audit, engines, gates, notifications, overview, playground, releases, traffic
 from console.playground_consumer import PlaygroundConsumer
 
 pages: list[URLPattern] = [
@@ -17,6 +17,7 @@ pages: list[URLPattern] = [
     *releases.urlpatterns,
     *approvals.urlpatterns,
     *audit.urlpatterns,
+    *notifications.urlpatterns,
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -120,7 +120,7 @@ def _busy(kind: str, name: str) -> Check:
     other = journal.blocker(GateRun(target_kind=kind, target=name))
     if other is None:
         return Check("ok", f"No other gate run loads {name}.")
-    return Check("warn", f"{str(other).capitalize()} loads {other.target}: this one waits until it ends.")
+    return Check("warn", journal.waiting_reason(other))
 
 
 def _healthy(engine: Engine) -> Check:

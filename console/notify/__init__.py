@@ -1,0 +1,1 @@
+"""Notifications: audit rows and moments become messages to chat, mail and webhooks."""

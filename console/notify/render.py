@@ -1,0 +1,36 @@
+"""What happened, in words: title, text and facts of a message, from the fields that every audit row has. Pure."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+PLACES = {"release": "releases", "approval": "approvals", "gate": "gates", "engine": "engines", "route": "traffic"}
+SHOWN = ("route", "candidate", "stage", "target", "cause", "pause", "state", "release")
+# Everybody who hears of any approval hears of this one.
+TO_ALL_APPROVERS = "approval.break_glass"
+
+
+def wanted(patterns: Sequence[str], action: str) -> bool:
+    if action == TO_ALL_APPROVERS and any(pattern.startswith("approval.") for pattern in patterns):
+        return True
+    return any(fnmatchcase(action, pattern) for pattern in patterns)
+
+
+def title(action: str, subject: str) -> str:
+    """“Release 31: rolled back”."""
+    kind, _, name = subject.partition(":")
+    what = action.partition(".")[2].replace("_", " ")
+    return f"{kind.capitalize()} {name}: {what}"
+
+
+def text(*, actor: str, reason: str, after: Mapping[str, Any], address: str) -> str:
+    facts = ", ".join(f"{name} {after[name]}" for name in SHOWN if after.get(name) not in {None, ""})
+    parts = [part for part in (reason, facts, f"By {actor}." if actor else "", address) if part]
+    return "\n".join(parts)
+
+
+def address(base: str, subject: str) -> str:
+    """Where the console shows it."""
+    kind, _, name = subject.partition(":")
+    place = PLACES.get(kind)
+    return f"{base}/{place}/{name}/" if place and name else f"{base}/audit/?subject={subject}"
