@@ -50,7 +50,7 @@ def create(
 
 @transaction.atomic
 def ensure_built_in() -> None:
-    """`standard` and `demo` exist; what operators made of them since is left alone."""
+    """`standard`, `demo` and `migrate` exist; what operators made of them since is left alone."""
     for name, policy in release_policy.BUILT_IN.items():
         if newest(name) is None:
             create(name, policy, actor=BOOTSTRAP, reason="built in")

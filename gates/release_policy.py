@@ -85,7 +85,15 @@ DEMO = ReleasePolicy(
     drain_seconds=20,
     cooldown_seconds=30,
 )
-BUILT_IN = {policy.name: policy for policy in (STANDARD, DEMO)}
+# From one kind of engine to another: half of the traffic on each, long enough to compare them, then all of it.
+MIGRATE = ReleasePolicy(
+    name="migrate",
+    stages=(
+        Stage(weight=50, dwell_seconds=3600, min_samples=1500, approval=True),
+        Stage(weight=100, dwell_seconds=3600, min_samples=1500, approval=True),
+    ),
+)
+BUILT_IN = {policy.name: policy for policy in (STANDARD, DEMO, MIGRATE)}
 
 
 def to_json(policy: ReleasePolicy) -> dict[str, Any]:

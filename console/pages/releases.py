@@ -25,6 +25,11 @@ from routing.models import Route
 
 SHOWN = 100
 RUNS = 30
+# What migrations between kinds of engines begin with: words, kind of the candidate, release policy (docs/migration.md).
+TEMPLATES = (
+    ("custom 100 % → custom 50 / vLLM 50 → vLLM 100 %", Engine.Kind.VLLM, "migrate"),
+    ("big model → TensorRT-LLM", Engine.Kind.TRTLLM, "migrate"),
+)
 
 
 @require_GET
@@ -48,8 +53,18 @@ def new_release(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"Release {release.pk} of {release.candidate}: gate run {release.gate_run_id}.")
             return redirect("console:release", release.pk)
-    shown = {"form": form, "policies": release_policies.newest_versions()}
+    shown = {"form": form, "policies": release_policies.newest_versions(), "templates": templates()}
     return render(request, "releases/new.html", shown, status=422 if form.errors else 200)
+
+
+def templates() -> list[tuple[str, str, str]]:
+    """Those for which there is a candidate: words, candidate, policy."""
+    found = []
+    for words, kind, policy in TEMPLATES:
+        engine = Engine.objects.filter(kind=kind, state=Engine.State.ACTIVE).order_by("name").first()
+        if engine is not None:
+            found.append((words, engine.name, policy))
+    return found
 
 
 def create(cleaned: dict[str, Any], *, actor: Actor) -> Release:

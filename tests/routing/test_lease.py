@@ -24,7 +24,7 @@ def test_a_stamp_lasts_a_minute_by_the_monotonic_clock_whatever_the_wall_clock_s
 def test_a_new_stamp_renews_and_an_unowned_route_has_no_lease() -> None:
     seen = follow({}, {"demo": 1000.0}, ["demo"], wall=1000.0, clock=5.0)
     seen = follow(seen, {"demo": 1030.0}, ["demo"], wall=1030.0, clock=35.0)
-    assert withheld(seen, [], 94.0) == {}
+    assert withheld(seen, [], 35.0 + LEASE_SECONDS - 0.1) == {}
     assert follow(seen, {"demo": 1030.0}, [], wall=1030.0, clock=35.0) == {}
 
 
@@ -35,8 +35,8 @@ def test_a_gateway_that_starts_while_nobody_watches_gives_the_canary_nothing() -
 
 def test_a_route_just_taken_over_has_a_whole_lease_to_be_renewed_in() -> None:
     seen = follow({}, {}, ["demo"], wall=1000.0, clock=5.0)
-    assert withheld(seen, [], 64.9) == {}
-    assert withheld(seen, [], 65.0) == {"demo": EXPIRED}
+    assert withheld(seen, [], 5.0 + LEASE_SECONDS - 0.1) == {}
+    assert withheld(seen, [], 5.0 + LEASE_SECONDS) == {"demo": EXPIRED}
 
 
 def test_what_is_withheld_is_the_canarys_weight_alone() -> None:
