@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gates.detectors.bank import Bank
-from gates.detectors.events import event_of
+from gates.detectors.events import Event, event_of
 from gates.models import Release
 from gates.release_evidence import policy_of
 from routing import observed
@@ -61,17 +61,25 @@ def feed(release: Release, watched: Watched, now: datetime) -> None:
         return
     for body in observed.outcomes(release.route, watched.fed_until, until):
         watched.last_at = max(watched.last_at, float(body["assigned_at"]))
-        share = _share(body, release.candidate)
-        if share is None or not observed.is_split(body):
-            continue
-        event = event_of(body, share)
+        event = _event(body, release.candidate)
         if event is None:
             continue
         watched.bank.see(event)
         if event.canary:
-            per_cent = round(100 * share)
+            per_cent = round(100 * event.share)
             watched.stages[per_cent] = watched.stages.get(per_cent, 0) + 1
     watched.fed_until = until
+
+
+def recorded(release: Release, began: datetime, ended: datetime) -> list[Event]:
+    """What the detectors of a release were fed, as far as its outcomes are still kept."""
+    bodies = observed.outcomes(release.route, began.timestamp(), ended.timestamp())
+    return [event for body in bodies if (event := _event(body, release.candidate)) is not None]
+
+
+def _event(body: Mapping[str, Any], candidate: str) -> Event | None:
+    share = _share(body, candidate)
+    return None if share is None or not observed.is_split(body) else event_of(body, share)
 
 
 def _share(body: Mapping[str, Any], candidate: str) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from console.forms.traffic import REASON_HINT, ReasonField
+from gates.detectors.settings import DetectorSettings
 
 
 class ReleaseForm(forms.Form):
@@ -50,3 +51,30 @@ class BreakGlassForm(forms.Form):
 class WaiveForm(forms.Form):
     reason = ReasonField(label="Reason", help_text=f"{REASON_HINT} Shown red for ever.")
     hours = forms.IntegerField(label="Valid for, hours", min_value=1, max_value=168, initial=24)
+
+
+class DetectorForm(forms.Form):
+    """Settings of the detectors as people read them: per cent and seconds."""
+
+    blame = forms.FloatField(
+        label="Blame: false alarms a release, %", min_value=0.001, max_value=2.5, initial=0.5,
+        help_text="Shared over errors, TTFT and E2E as 4 : 3 : 3.",
+    )  # fmt: skip
+    protect = forms.FloatField(
+        label="Protect: false alarms a release, %", min_value=0.001, max_value=2.5, initial=0.5,
+        help_text="Shared evenly.",
+    )  # fmt: skip
+    error_rate = forms.FloatField(label="Errors allowed, %", min_value=0.001, max_value=50, initial=0.5)
+    late_share = forms.FloatField(label="Late requests allowed, %", min_value=0.1, max_value=50, initial=5)
+    block_requests = forms.IntegerField(label="Block, requests", min_value=5, max_value=10_000, initial=60)
+    block_seconds = forms.FloatField(label="Block, s", min_value=1, max_value=3600, initial=60)
+
+    def settings(self) -> DetectorSettings:
+        given = self.cleaned_data
+        blame, protect = given["blame"] / 100, given["protect"] / 100
+        return DetectorSettings(
+            blame_errors=0.4 * blame, blame_ttft=0.3 * blame, blame_e2e=0.3 * blame, protect_errors=protect / 3,
+            protect_ttft=protect / 3, protect_e2e=protect / 3, error_rate=given["error_rate"] / 100,
+            late_share=given["late_share"] / 100, block_requests=given["block_requests"],
+            block_seconds=given["block_seconds"],
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from console.forms.releases import ReleaseForm, WaiveForm
 from console.models import User
-from console.pages import release_view
+from console.pages import release_view, releases_what_if
 from console.permissions import Capability, requires
 from engines.actors import Actor
 from engines.models import Engine
@@ -176,6 +176,7 @@ def reject(request: HttpRequest, release: Release) -> Release:
 
 
 urlpatterns: list[URLPattern] = [
+    *releases_what_if.urlpatterns,
     path("releases/", release_list, name="releases"),
     path("releases/new/", new_release, name="release-new"),
     path("releases/<int:release>/", release_page, name="release"),

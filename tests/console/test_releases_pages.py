@@ -206,3 +206,24 @@ def test_breaking_the_glass_is_for_admins_only(
     assert client_of(admin).post(f"/approvals/{approval.pk}/break-glass/", {"reason": ""}).status_code == 422
     assert client_of(admin).post(f"/approvals/{approval.pk}/break-glass/", fields).status_code == 302
     assert "Glass broken" in text(client_of(admin).get("/audit/"))
+
+
+def test_what_if_replays_recorded_releases_under_other_settings(world: World, as_operator: Client) -> None:
+    world.until("rolled_back", world.until("rolling_back", world.at(10, world.start()), requests=40, bad=0.5))
+    asked = {"blame": "0.5", "protect": "0.5", "error_rate": "0.5", "late_share": "5", "block_requests": "60",
+             "block_seconds": "60"}  # fmt: skip
+    as_it_was = text(as_operator.get("/releases/what-if/", asked))
+    assert "would have rolled back 1 of 1 release" in as_it_was
+    stricter = text(as_operator.get("/releases/what-if/", {**asked, "blame": "0.001"}))
+    assert "would have rolled back 0 of 1 release" in stricter
+    assert as_operator.get("/releases/what-if/", {**asked, "blame": "90"}).status_code == 422
+    assert "Replay" in text(as_operator.get("/releases/what-if/"))
+
+
+def test_templates_of_migrations_are_offered_for_engines_that_are_there(
+    world: World, as_operator: Client, make_engine: Callable[..., Any]
+) -> None:
+    assert "vLLM 100 %" not in text(as_operator.get("/releases/new/"))
+    make_engine("vllm-a", kind="vllm")
+    page = text(as_operator.get("/releases/new/"))
+    assert "?candidate=vllm-a&amp;policy=migrate" in page

@@ -76,11 +76,17 @@ class Releasing:
         self.manage("shell", "-c", REGISTER.format(name=name, url=url))
         wait_for(lambda: self.stack.healthz()["engines"].get(name, {}).get("can_take_traffic"), seconds=30, what=name)
 
-    def start(self, candidate: str, policy: str) -> int:
+    def start(self, candidate: str, policy: str, *, evidence: int | None = None) -> int:
         name = self.stack.user("operator")["name"]
-        options = ("--route", "demo", "--candidate", candidate, "--policy", policy, "--note", "for the live test")
+        options = ["--route", "demo", "--candidate", candidate, "--policy", policy, "--note", "for the live test"]
+        options += ["--evidence", str(evidence)] if evidence else []
         out = self.manage("release", "start", *options, "--as", name)
         return int(out.split()[1].rstrip(":"))
+
+    def passed_run(self) -> int | None:
+        """The newest gate run that passed."""
+        rows = [json.loads(line) for line in self.manage("gate", "list", "--json").splitlines()]
+        return next((int(row["run"]) for row in rows if row["state"] == "passed"), None)
 
     def state(self, release: int) -> str:
         rows = [json.loads(line) for line in self.manage("release", "list", "--json").splitlines()]
