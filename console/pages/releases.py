@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from console.forms.releases import ReleaseForm, WaiveForm
 from console.models import User
+from console.pages import release_policies as release_policies_page
 from console.pages import release_view, releases_what_if
 from console.permissions import Capability, requires
 from engines.actors import Actor
@@ -177,6 +178,7 @@ def reject(request: HttpRequest, release: Release) -> Release:
 
 urlpatterns: list[URLPattern] = [
     *releases_what_if.urlpatterns,
+    *release_policies_page.urlpatterns,
     path("releases/", release_list, name="releases"),
     path("releases/new/", new_release, name="release-new"),
     path("releases/<int:release>/", release_page, name="release"),

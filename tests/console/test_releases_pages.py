@@ -227,3 +227,52 @@ def test_templates_of_migrations_are_offered_for_engines_that_are_there(
     make_engine("vllm-a", kind="vllm")
     page = text(as_operator.get("/releases/new/"))
     assert "?candidate=vllm-a&amp;policy=migrate" in page
+
+
+def fields_of(client: Client, address: str) -> dict[str, str]:
+    """What the form of a policy would send unchanged."""
+    form = client.get(address).context["form"]
+    values = {bound.html_name: bound.value() for bound in form}
+    sent = {name: value for name, value in values.items() if value is not None and value is not False}
+    return {name: "on" if value is True else str(value) for name, value in sent.items()}
+
+
+def test_a_release_policy_is_edited_into_its_next_version(world: World, as_operator: Client) -> None:
+    address = "/releases/policies/demo/"
+    fields = {**fields_of(as_operator, address), "dwell_1": "30", "reason": "bake longer at ten per cent"}
+    assert as_operator.post(address, fields).status_code == 302
+    page = text(as_operator.get(address))
+    assert "version 2" in page
+    late = as_operator.post(address, {**fields, "dwell_1": "40"})
+    assert late.status_code == 409
+    assert "Somebody saved demo v2 meanwhile" in text(late)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weight_3": "90"}, "weights rise from at least 1 to exactly 100"),
+        ({"weight_1": "60"}, "weights rise"),
+        ({"blind_seconds": "0"}, "greater than or equal to"),
+        ({"reason": ""}, "Say why"),
+    ],
+)
+def test_a_bad_release_policy_is_refused_and_nothing_is_saved(
+    world: World, as_operator: Client, changes: dict[str, str], words: str
+) -> None:
+    address = "/releases/policies/demo/"
+    answer = as_operator.post(address, {**fields_of(as_operator, address), "reason": "for a test only", **changes})
+    assert answer.status_code == 422
+    assert words in text(answer)
+    assert "version 1" in text(as_operator.get(address))
+
+
+def test_a_new_release_policy_is_made_and_a_viewer_only_reads_it(
+    world: World, as_operator: Client, client_of: Callable[[User], Client], viewer: User
+) -> None:
+    fields = {**fields_of(as_operator, "/releases/policies/new/"), "name": "careful", "reason": "for the big model"}
+    assert as_operator.post("/releases/policies/new/", fields).status_code == 302
+    page = text(client_of(viewer).get("/releases/policies/careful/"))
+    assert "10 %" in page
+    assert "<form" not in page.split("<main", 1)[1]
+    assert client_of(viewer).post("/releases/policies/careful/", fields).status_code == 403
