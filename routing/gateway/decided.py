@@ -28,8 +28,10 @@ def decided_until(hub: "Hub", now: float) -> dict[str, float]:
     ]
     unsaved = [(outcome.route, outcome.assigned_at) for outcome in hub.recorder.unsaved()]
     for route, at in (*open_, *unsaved):
-        if route in until:
-            until[route] = min(until[route], at)
+        # One whose body is still read may turn out to be anybody's.
+        for name in (route,) if route else owned:
+            if name in until:
+                until[name] = min(until[name], at)
     return until
 
 
