@@ -72,7 +72,7 @@ def heartbeat(run_id: int, holder: str, fence: int, now: datetime) -> bool:
 
 @transaction.atomic
 def move(run_id: int, fence: int, before: State, after: State, *, reason: str, now: datetime, phase: str = "") -> None:
-    """Raises LeaseLost, or runs.Forbidden for a change that the table lacks."""
+    """Raises LeaseLost, or moves.Forbidden for a change that the table lacks."""
     runs.check(before, after)
     moved = _held(run_id, fence).filter(state=before).update(state=after, state_since=now, phase=phase)
     if not moved:

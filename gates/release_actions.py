@@ -15,6 +15,7 @@ from gates import release_evidence as evidence
 from gates import release_journal as journal
 from gates.approvals import Refused
 from gates.models import Approval, GateRun, Release, ReleasePolicyVersion
+from gates.moves import Forbidden
 from gates.release_journal import Moved
 from gates.release_policy import ReleasePolicy, from_json
 from gates.releases import TERMINAL, Cause, Pause, State
@@ -224,7 +225,7 @@ def _move(release: Release, after: State, *, actor: Actor, reason: str, **fields
         return journal.move(release, after, actor=actor, reason=reason, **fields)
     except Moved as moved:
         raise Refused(CHANGED) from moved
-    except releases.Forbidden as forbidden:
+    except Forbidden as forbidden:
         raise Refused(str(forbidden)) from forbidden
 
 

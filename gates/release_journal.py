@@ -32,7 +32,7 @@ def move(
     evidence: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Release:
-    """`fields` are further columns. Raises Moved, or releases.Forbidden for a change that the table lacks."""
+    """`fields` are further columns. Raises Moved, or moves.Forbidden for a change that the table lacks."""
     before = State(release.state)
     releases.check(before, after)
     now = now or timezone.now()

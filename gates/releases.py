@@ -1,7 +1,8 @@
 """The states of a release: which change is allowed, on what, and the diagram that docs/releases.md shows. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from gates.moves import Move, Moves, grouped
 
 
 class State(StrEnum):
@@ -50,15 +51,6 @@ class Cause(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One allowed change of state. `when` completes the sentence "it goes there when …"."""
-
-    before: State
-    after: State
-    when: str
 
 
 S = State
@@ -118,24 +110,9 @@ TABLE = (
     *(Move(state, S.ABORTED, "a person aborts it before it had weight") for state in UNWEIGHTED),
     *(Move(state, S.SUPERSEDED, "a newer release takes its place before it had weight") for state in UNWEIGHTED),
 )
-_ALLOWED = frozenset((move.before, move.after) for move in TABLE)
-
-
-class Forbidden(ValueError):
-    """The table has no such change."""
-
-    def __init__(self, before: State, after: State) -> None:
-        super().__init__(f"A release that is {before} cannot become {after}.")
-
-
-def allowed(before: State, after: State) -> bool:
-    return (before, after) in _ALLOWED
-
-
-def check(before: State, after: State) -> None:
-    """Raises Forbidden."""
-    if not allowed(before, after):
-        raise Forbidden(before, after)
+_MOVES = Moves("release", TABLE)
+allowed = _MOVES.allowed
+check = _MOVES.check
 
 
 def end_of(cause: Cause) -> State:
@@ -145,14 +122,5 @@ def end_of(cause: Cause) -> State:
 
 def diagram() -> str:
     """The table as a Mermaid state diagram; what every walking state shares is drawn once, as a group."""
-    shared = {S.PAUSED, S.ROLLING_BACK}
-    inner = [move for move in TABLE if move.before in WALKING and move.after in WALKING and move.after not in shared]
-    grouped = {move.after: move.when for move in TABLE if move.before in WALKING and move.after in shared}
-    rest = [move for move in TABLE if move not in inner and not (move.before in WALKING and move.after in shared)]
-    lines = ["stateDiagram-v2", "    [*] --> draft", '    state "may hold canary weight" as walking {']
-    lines += [f"        {move.before} --> {move.after}: {move.when}" for move in inner]
-    lines += ["    }"]
-    lines += [f"    walking --> {after}: {when}" for after, when in grouped.items()]
-    lines += [f"    {move.before} --> {move.after}: {move.when}" for move in rest]
-    lines += [f"    {state} --> [*]" for state in sorted(TERMINAL)]
-    return "\n".join(lines)
+    shared = (S.PAUSED, S.ROLLING_BACK)
+    return grouped(TABLE, WALKING, shared, label="may hold canary weight", first=S.DRAFT, ends=TERMINAL)

@@ -1,8 +1,8 @@
 """The states of a gate run: which change is allowed, on what, and the diagram that docs/gates.md shows. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from gates.moves import Move, Moves, grouped
 from gates.verdict import Verdict
 
 
@@ -22,15 +22,6 @@ class State(StrEnum):
     ERRORED = "errored"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One allowed change of state. `when` completes the sentence "it goes there when …"."""
-
-    before: State
-    after: State
-    when: str
 
 
 S = State
@@ -66,24 +57,9 @@ TABLE = (
     Move(S.INTERRUPTED, S.CANCELLED, "an operator cancels"),
     Move(S.ERRORED, S.QUEUED, "an operator resumes"),
 )
-_ALLOWED = frozenset((move.before, move.after) for move in TABLE)
-
-
-class Forbidden(ValueError):
-    """The table has no such change."""
-
-    def __init__(self, before: State, after: State) -> None:
-        super().__init__(f"A run that is {before} cannot become {after}.")
-
-
-def allowed(before: State, after: State) -> bool:
-    return (before, after) in _ALLOWED
-
-
-def check(before: State, after: State) -> None:
-    """Raises Forbidden."""
-    if not allowed(before, after):
-        raise Forbidden(before, after)
+_MOVES = Moves("run", TABLE)
+allowed = _MOVES.allowed
+check = _MOVES.check
 
 
 def after_death(*, cancel_requested: bool) -> State:
@@ -93,14 +69,5 @@ def after_death(*, cancel_requested: bool) -> State:
 
 def diagram() -> str:
     """The table as a Mermaid state diagram; the moves that every loading state shares are drawn once, as a group."""
-    shared = {S.CANCELLING, S.ERRORED, S.INTERRUPTED}
-    grouped = {move.after: move.when for move in TABLE if move.before in LOADING and move.after in shared}
-    inner = [move for move in TABLE if move.before in LOADING and move.after in LOADING]
-    outer = [move for move in TABLE if move not in inner and not (move.before in LOADING and move.after in shared)]
-    lines = ["stateDiagram-v2", "    [*] --> queued", '    state "with a lease" as held {']
-    lines += [f"        {move.before} --> {move.after}: {move.when}" for move in inner]
-    lines += ["    }"]
-    lines += [f"    held --> {after}: {when}" for after, when in grouped.items()]
-    lines += [f"    {move.before} --> {move.after}: {move.when}" for move in outer]
-    lines += [f"    {state} --> [*]" for state in sorted(VERDICTS - RESUMABLE)]
-    return "\n".join(lines)
+    shared = (S.CANCELLING, S.ERRORED, S.INTERRUPTED)
+    return grouped(TABLE, LOADING, shared, label="with a lease", first=S.QUEUED, ends=VERDICTS - RESUMABLE)

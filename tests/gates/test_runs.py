@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gates import runs
+from gates.moves import Forbidden
 from gates.runs import ACTIVE, LOADING, OVER, RESUMABLE, TABLE, VERDICTS, State, allowed
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "gates.md"
@@ -19,7 +20,7 @@ def test_every_pair_of_states_is_allowed_exactly_when_the_table_names_it() -> No
     for before, after in product(State, State):
         assert allowed(before, after) == ((before, after) in named)
         if (before, after) not in named:
-            with pytest.raises(runs.Forbidden):
+            with pytest.raises(Forbidden):
                 runs.check(before, after)
 
 
