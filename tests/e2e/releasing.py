@@ -54,6 +54,19 @@ set_state(engine, Engine.State.ACTIVE, actor=BOOTSTRAP, reason="test")
 """
 
 
+FORGET = """
+from engines.actors import BOOTSTRAP
+from engines.models import Engine
+from routing import actions
+from routing.models import Route
+from routing.publish import members_from_json
+route = Route.objects.get(name="demo")
+left = [member for member in members_from_json(route.current().members) if member.engine != {name!r}]
+actions.change_split("demo", left, expected=route.revision, actor=BOOTSTRAP, reason="test")
+actions.remove_engine(Engine.objects.get(name={name!r}), actor=BOOTSTRAP, reason="test")
+"""
+
+
 class Releasing:
     """Acts in the names of the demo's operator and approver."""
 
@@ -75,6 +88,10 @@ class Releasing:
     def register(self, name: str, url: str) -> None:
         self.manage("shell", "-c", REGISTER.format(name=name, url=url))
         wait_for(lambda: self.stack.healthz()["engines"].get(name, {}).get("can_take_traffic"), seconds=30, what=name)
+
+    def forget(self, name: str) -> None:
+        """Other tests find the route and the engines as they were."""
+        self.manage("shell", "-c", FORGET.format(name=name))
 
     def start(self, candidate: str, policy: str, *, evidence: int | None = None) -> int:
         name = self.stack.user("operator")["name"]

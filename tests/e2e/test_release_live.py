@@ -54,6 +54,7 @@ def test_a_canary_that_is_half_bad_goes_back_within_a_minute_and_no_baseline_cli
     assert clients.ends["ok"] > 0.9 * clients.ends.total(), clients.ends
     wait_for(lambda: "half-bad" in releasing.failures(), seconds=10, what="outcomes are saved")
     assert "hf-demo" not in releasing.failures()
+    releasing.forget("half-bad")
 
 
 @pytest.mark.soak
@@ -73,6 +74,7 @@ def test_with_the_controller_stopped_the_canary_falls_to_0_by_itself_and_is_roll
             os.kill(controller, signal.SIGCONT)
         assert releasing.reaches(release, "rolled_back", seconds=60) == "rolled_back"
     assert set(clients.ends) == {"ok"}, clients.ends
+    releasing.forget("unwatched")
 
 
 def quiet(fake: FakeEngine) -> bool:
