@@ -100,6 +100,16 @@ class Releasing:
         out = self.manage("release", "start", *options, "--as", name)
         return int(out.split()[1].rstrip(":"))
 
+    def gated(self, candidate: str, policy: str) -> int:
+        """A release that waits for its first approval. A gate that this machine's other work made INVALID runs again."""
+        for _ in range(3):
+            release = self.start(candidate, policy)
+            if self.reaches(release, "awaiting_approval", "held", seconds=120) == "awaiting_approval":
+                return release
+            assert "invalid" in self.manage("release", "status", str(release)), "the gate failed for another reason"
+            self.act("abort", release)
+        raise AssertionError("the load generator was starved three times")
+
     def passed_run(self) -> int | None:
         """The newest gate run that passed."""
         rows = [json.loads(line) for line in self.manage("gate", "list", "--json").splitlines()]

@@ -50,6 +50,19 @@ def request_release(page: Page) -> str:
     return page.url
 
 
+def pass_the_gate(page: Page) -> None:
+    """A gate that this machine's other work made INVALID is run again, as its operator would."""
+    head = page.locator("#release-detail .page-head")
+    for _ in range(2):
+        expect(head).to_contain_text(re.compile("Awaiting approval|Held"), timeout=GATE_SECONDS * 1000)
+        if "Awaiting approval" in state_of(page):
+            return
+        expect(page.locator("#release-detail .lede")).to_contain_text("invalid")
+        page.get_by_role("button", name="Run the gate again").click()
+        expect(head).to_contain_text("Gating")
+    expect(head).to_contain_text("Awaiting approval", timeout=GATE_SECONDS * 1000)
+
+
 def approve(page: Page, stack: Stack, words: str) -> None:
     page.goto("/approvals/")
     page.locator("#queue").get_by_role("link", name=re.compile("A-")).first.click()
@@ -63,8 +76,7 @@ def test_a_release_goes_from_its_gate_to_everything_with_two_approvals(people: d
     operator, approver = people["operator"], people["approver"]
     address = request_release(operator)
     head = operator.locator("#release-detail .page-head")
-    expect(head).to_contain_text(re.compile("Awaiting approval|Held"), timeout=GATE_SECONDS * 1000)
-    assert "Awaiting approval" in state_of(operator), operator.locator("#release-detail .lede").inner_text()
+    pass_the_gate(operator)
     operator.goto("/approvals/?tab=mine")
     operator.locator("#queue").get_by_role("link", name=re.compile("A-")).first.click()
     expect(operator.locator("main")).to_contain_text("another person has to approve")

@@ -31,8 +31,7 @@ def releasing(stack: Stack) -> Releasing:
 def baking(releasing: Releasing, fake: FakeEngine, name: str) -> int:
     """A release of the fake that bakes at 10 %, while clients ask."""
     releasing.register(name, fake.url)
-    release = releasing.start(name, "fast")
-    assert releasing.reaches(release, "awaiting_approval", "held", seconds=120) == "awaiting_approval"
+    release = releasing.gated(name, "fast")
     releasing.approve(release)
     releasing.reaches(release, "baking", seconds=90)
     return release
@@ -78,7 +77,7 @@ def test_with_the_controller_stopped_the_canary_falls_to_0_by_itself_and_is_roll
 
 
 def quiet(fake: FakeEngine) -> bool:
-    """Three seconds in which nobody came, at ten requests a second of which one in ten is the canary's."""
+    """Five seconds in which nobody came, at ten requests a second of which one in ten is the canary's."""
     before = fake.generations
     time.sleep(5)
     return fake.generations == before
