@@ -101,7 +101,7 @@ class Releasing:
         return int(out.split()[1].rstrip(":"))
 
     def gated(self, candidate: str, policy: str) -> int:
-        """A release that waits for its first approval. A gate that this machine's other work made INVALID runs again."""
+        """A release that waits for its first approval. A gate that other work here made INVALID runs again."""
         for _ in range(3):
             release = self.start(candidate, policy)
             if self.reaches(release, "awaiting_approval", "held", seconds=120) == "awaiting_approval":
