@@ -34,6 +34,12 @@ def replica(make_engine: Callable[..., Engine], fake: FakeEngine) -> Replica:
     return engine.replicas.get()
 
 
+@pytest.fixture(autouse=True)
+def no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have a thread and tests of their own; the test's database in memory knows no waiting for a lock."""
+    monkeypatch.setattr("console.controller.notify", lambda *_: None)
+
+
 async def look_once(controller: Controller, now: datetime) -> None:
     """One tick that starts the probes, one that stores them."""
     async with new_session(settings.ENGINE_NETWORKS) as session:
