@@ -131,7 +131,7 @@ def resume(release: Release, *, actor: Actor, reason: str = "") -> Release:
 @transaction.atomic
 def abort(release: Release, *, actor: Actor, reason: str = "", cause: Cause = Cause.ABORT) -> Release:
     """Wins over everything: at weight 0 it is over at once, above it the canary's weight goes. Raises Refused."""
-    release = Release.objects.select_for_update().select_related("policy", "gate_run").get(pk=release.pk)
+    release = Release.objects.select_for_update(of=("self",)).select_related("policy", "gate_run").get(pk=release.pk)
     if release.state in TERMINAL:
         raise Refused(f"Release {release.pk} is {_words(release)} already.")
     if release.state == State.ROLLING_BACK:
