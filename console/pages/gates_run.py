@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,9 +15,10 @@ from console.pages.gates_criteria import criteria
 from console.pages.gates_data import points_of
 from console.pages.gates_live import now_of
 from console.pages.gates_points import drawn
+from console.pages.gates_report import FORMS
 from console.permissions import Capability, requires
 from engines.models import Engine
-from gates import actions
+from gates import actions, outputs, thinning
 from gates.models import GateRun
 from gates.records import policy_of
 from gates.runs import OVER
@@ -89,6 +91,21 @@ def resume(request: HttpRequest, run: int) -> HttpResponse:
     return redirect("console:gate-run", run)
 
 
+@require_POST
+@requires(Capability.OPERATE)
+def keep(request: HttpRequest, run: int) -> HttpResponse:
+    """`on` empty: the samples are no longer kept. Nothing is deleted here."""
+    on = bool(request.POST.get("on"))
+    try:
+        thinning.keep(load(run), actor=cast("User", request.user).actor, on=on)
+    except thinning.Gone as gone:
+        messages.warning(request, str(gone))
+    else:
+        until = "for ever" if on else f"for {settings.GATE_SAMPLE_DAYS} days after its end"
+        messages.success(request, f"The samples of gate run {run} are kept {until}.")
+    return redirect("console:gate-run", run)
+
+
 def head_context(run: GateRun) -> dict[str, Any]:
     policy = policy_of(run)
     now = timezone.now()
@@ -96,23 +113,29 @@ def head_context(run: GateRun) -> dict[str, Any]:
         "run": run,
         "policy": policy,
         "now": now_of(run, policy, now=now),
+        "gone": thinning.gone_words(run),
         "engine": Engine.objects.filter(name=run.target).first() if run.target_kind == GateRun.Target.ENGINE else None,
         "as_of": now,
     }
 
 
 def detail_context(run: GateRun) -> dict[str, Any]:
-    return {"run": run, "as_of": timezone.now(), **criteria(run)}
+    return {"run": run, "as_of": timezone.now(), "gone": thinning.gone_words(run), **criteria(run)}
 
 
 def log_context(run: GateRun) -> dict[str, Any]:
+    gone = thinning.gone_words(run)
     return {
         "run": run,
         "polling": run.state not in OVER,
         "phases": run.phases.order_by("started_at"),
         "events": run.events.order_by("-pk")[:SHOWN_EVENTS],
         "transitions": run.transitions.order_by("-pk")[:SHOWN_EVENTS],
-        "report_forms": ("html", "md", "json", "xml", "evidence"),
+        "report_forms": [form for form, (name, _) in FORMS.items() if name in outputs.LASTING or not gone],
+        "gone": gone,
+        "kept": thinning.why_kept(run),
+        "may_keep": not thinning.is_evidence(run),
+        "sample_days": settings.GATE_SAMPLE_DAYS,
     }
 
 
@@ -124,4 +147,5 @@ urlpatterns: list[URLPattern] = [
     path("gates/<int:run>/points.json", points, name="gate-run-points"),
     path("gates/<int:run>/abort/", abort, name="gate-run-abort"),
     path("gates/<int:run>/resume/", resume, name="gate-run-resume"),
+    path("gates/<int:run>/keep/", keep, name="gate-run-keep"),
 ]
