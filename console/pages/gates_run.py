@@ -1,16 +1,16 @@
 """One gate run, live: its page, the parts that move, the points of its charts, abort and resume."""
 
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from console.models import User
+from console.pages.gates_acts import attempt
 from console.pages.gates_criteria import criteria
 from console.pages.gates_data import points_of
 from console.pages.gates_live import now_of
@@ -70,25 +70,17 @@ def points(request: HttpRequest, run: int) -> JsonResponse:
 @requires(Capability.OPERATE)
 def abort(request: HttpRequest, run: int) -> HttpResponse:
     """Safe: it only takes load away. No question is asked."""
-    try:
-        actions.request_cancel(load(run), actor=cast("User", request.user).actor)
-    except actions.WrongState as wrong:
-        messages.warning(request, str(wrong))
-    else:
-        messages.success(request, f"Gate run {run}: abort asked for. Load stops within 2 s; samples are kept.")
-    return redirect("console:gate-run", run)
+    done = f"Gate run {run}: abort asked for. Load stops within 2 s; samples are kept."
+    act = partial(actions.request_cancel, load(run))
+    return attempt(request, act, refused=actions.WrongState, done=done, page="gate-run", number=run)
 
 
 @require_POST
 @requires(Capability.OPERATE)
 def resume(request: HttpRequest, run: int) -> HttpResponse:
-    try:
-        actions.resume(load(run), actor=cast("User", request.user).actor)
-    except actions.WrongState as wrong:
-        messages.warning(request, str(wrong))
-    else:
-        messages.success(request, f"Gate run {run} is queued again. Finished phases are kept.")
-    return redirect("console:gate-run", run)
+    done = f"Gate run {run} is queued again. Finished phases are kept."
+    act = partial(actions.resume, load(run))
+    return attempt(request, act, refused=actions.WrongState, done=done, page="gate-run", number=run)
 
 
 @require_POST
@@ -96,14 +88,10 @@ def resume(request: HttpRequest, run: int) -> HttpResponse:
 def keep(request: HttpRequest, run: int) -> HttpResponse:
     """`on` empty: the samples are no longer kept. Nothing is deleted here."""
     on = bool(request.POST.get("on"))
-    try:
-        thinning.keep(load(run), actor=cast("User", request.user).actor, on=on)
-    except thinning.Gone as gone:
-        messages.warning(request, str(gone))
-    else:
-        until = "for ever" if on else f"for {settings.GATE_SAMPLE_DAYS} days after its end"
-        messages.success(request, f"The samples of gate run {run} are kept {until}.")
-    return redirect("console:gate-run", run)
+    until = "for ever" if on else f"for {settings.GATE_SAMPLE_DAYS} days after its end"
+    done = f"The samples of gate run {run} are kept {until}."
+    act = partial(thinning.keep, load(run), on=on)
+    return attempt(request, act, refused=thinning.Gone, done=done, page="gate-run", number=run)
 
 
 def head_context(run: GateRun) -> dict[str, Any]:
