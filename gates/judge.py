@@ -136,7 +136,7 @@ def _breaches(parts: Sequence[Measured], generator: Sequence[GeneratorHealth]) -
         if engine:
             broken[part.phase.value] = engine
         elif own is not None and own.breaches:
-            broken[part.phase.value] = NOT_THE_ENGINE + "; ".join(own.breaches)
+            broken[part.phase.value] = NOT_THE_ENGINE + " ".join(own.breaches)
         elif not_sent:
             broken[part.phase.value] = f"{NOT_THE_ENGINE}{wording.plural(not_sent, 'request')} could not be sent."
         elif own is None and part.extent in (Extent.WHOLE, Extent.CURTAILED):

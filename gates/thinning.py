@@ -104,7 +104,7 @@ def _mark(run: GateRun, before: datetime, now: datetime) -> None:
     GateRun.objects.select_for_update().get(pk=run.pk)
     if not due(before).filter(pk=run.pk).exists():
         return
-    text = f"Samples and points were deleted: the run ended before {before:%Y-%m-%d}. What was judged stays."
+    text = f"On {now:%Y-%m-%d} samples and points were deleted: the run ended before {before:%Y-%m-%d}."
     GateEvent.objects.create(run=run, at=now, kind=THINNED, text=text)
     _announce(run, "gate.thin", actor=CONTROLLER, reason=text, samples="deleted")
 

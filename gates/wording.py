@@ -102,7 +102,8 @@ def proof(
         return f"Refuted: the true share is at least {percent(low)}, {percent(share)} allowed.{bursty}"
     least = floor(share)
     if grade == Grade.THIN and least is not None and n < least:
-        return f"{n:,} {unit} can never prove {percent(share)}: {least:,} without a single miss would.{bursty}"
+        few = plural(n, unit.removesuffix("s"))
+        return f"{few} can never prove {percent(share)}: {least:,} without a single miss would.{bursty}"
     if more is None:
         return f"More {unit} at this rate would not prove it.{bursty}"
     return f"Proof takes {more:,} more {unit} at this rate.{bursty}"

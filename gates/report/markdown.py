@@ -61,7 +61,7 @@ def _row(row: Mapping[str, Any]) -> str:
 def _generator(healths: Sequence[Mapping[str, Any]]) -> list[str]:
     broken = [f"{health['phase'].upper()}: {breach}" for health in healths for breach in health["breaches"]]
     if broken:
-        return [f"**Load generator broke its limits:** {_text('; '.join(broken))}", ""]
+        return [f"**Load generator broke its limits:** {_text(' '.join(broken))}", ""]
     return ["Load generator: within its limits." if healths else "Load generator: no record.", ""]
 
 

@@ -113,7 +113,7 @@ def generator(document: Document) -> str:
             health["achieved_ratio"],
             None if health["cpu_share"] is None else percent(health["cpu_share"]),
             health["not_sent"],
-            "; ".join(health["breaches"]) or "none",
+            " ".join(health["breaches"]) or "none",
         )
         for health in document["generator"]
     ]

@@ -20,8 +20,7 @@ window.gateCharts = (() => {
     };
     const x = points.map((point) => point.at);
     for (const chart of Object.values(shapes)) {
-      Object.assign(chart, { x, marks: [] });
-      chart.series = chart.series.filter((series) => series.y.some((y) => y !== null));
+      Object.assign(chart, { x, marks: [], series: chart.series.filter((series) => series.y.some((y) => y !== null)) });
     }
     return shapes;
   }
@@ -48,6 +47,16 @@ window.gateCharts = (() => {
     };
   }
 
+  // A short phase is narrower than its name: the names then stand side by side, in order, instead of on each other.
+  function apart(notes, x, width) {
+    const from = Date.parse(x[0]), scale = width / (Date.parse(x.at(-1)) - from || 1);
+    notes.reduce((free, note) => {
+      const at = (Date.parse(note.x) - from) * scale;
+      note.xshift = Math.max(0, free - at);
+      return at + note.xshift + 8 * note.text.length + 4;
+    }, 0);
+  }
+
   function draw(figure, given, points, ink) {
     const chart = readable(given);
     const plot = figure.querySelector("[data-plot]"), empty = figure.querySelector("[data-empty]");
@@ -62,9 +71,9 @@ window.gateCharts = (() => {
     if (chart.stacked) stack(chart, lines, frame);
     frame.shapes.push(...shapes);
     for (const note of frame.annotations) if (note.text?.endsWith("far above")) Object.assign(note, { x: 1, xanchor: "right", yanchor: "top" }); // above is the phases' place
+    Object.assign(frame, { margin: { ...frame.margin, t: 20 }, xaxis: { ...frame.xaxis, tickformat: "%H:%M:%S", nticks: 4 } });
+    apart(notes, chart.x, plot.clientWidth - frame.margin.l - frame.margin.r);
     frame.annotations.push(...notes);
-    frame.margin = { ...frame.margin, t: 20 };
-    frame.xaxis = { ...frame.xaxis, tickformat: "%H:%M:%S", nticks: 4 };
     Plotly.react(plot, lines, frame, CONFIG);
     if (figure.querySelector("details").open) table(figure, chart);
   }
