@@ -1,18 +1,17 @@
 """Fixtures of the whole suite: who acts, and engines and a route in the database."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from engines.actions import EngineSpec, register_engine, set_state
 from engines.actors import Actor
 from engines.models import Engine
 from routing.actions import create_route
 from routing.models import Route
-from routing.table import Member, Role
+from tests.routing import rows
 
 OPERATOR = Actor("user", "7", "olga")
 
@@ -37,14 +36,7 @@ def actor() -> Actor:
 @pytest.fixture
 def make_engine(db: None) -> Callable[..., Engine]:
     """An active engine with one replica; fields of EngineSpec may be given by name."""
-
-    def make(name: str, **fields: Any) -> Engine:
-        spec = EngineSpec(**{"name": name, "kind": "custom", "served_model": "demo", **fields})
-        url = f"http://127.0.0.1:{9000 + Engine.objects.count()}"
-        engine = register_engine(spec, replicas=[(url, "")], actor=OPERATOR, reason="for the test")
-        return set_state(engine, Engine.State.ACTIVE, actor=OPERATOR, reason="for the test")
-
-    return make
+    return partial(rows.make_engine, actor=OPERATOR)
 
 
 @pytest.fixture
@@ -52,5 +44,5 @@ def demo_route(make_engine: Callable[..., Engine]) -> Route:
     """Route `demo` over hf-demo (100 %) and hf-demo-b (0 %, canary)."""
     make_engine("hf-demo")
     make_engine("hf-demo-b")
-    members = [Member("hf-demo", Role.SPLIT, 100), Member("hf-demo-b", Role.SPLIT, 0, canary=True)]
+    members = rows.members({"hf-demo": 100, "hf-demo-b": 0}, canary="hf-demo-b")
     return create_route("demo", members, actor=OPERATOR, reason="for the test")

@@ -5,26 +5,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engines import actions as engine_actions
-from engines.actions import EngineSpec, ProbeRecord
+from engines.actions import ProbeRecord
 from engines.actors import Actor
 from engines.models import Engine
 from routing import actions as routing_actions
 from routing.models import Route
 from routing.outcomes import Outcome, Result, Source, to_json
 from routing.rollup import save_outcomes
-from routing.table import Member, Role
+from tests.routing.rows import make_engine, members
 
 TESTER = Actor("user", "1", "tester-1")
 
 
 def engine(name: str = "hf-demo", *, kind: str = "custom", active: bool = True) -> Engine:
-    spec = EngineSpec(name=name, kind=kind, served_model="demo")
-    made = engine_actions.register_engine(
-        spec, replicas=[(f"http://127.0.0.1:9000/{name}", "")], actor=TESTER, reason="for a test"
-    )
-    if active:
-        engine_actions.set_state(made, Engine.State.ACTIVE, actor=TESTER, reason="for a test")
-    return made
+    return make_engine(name, actor=TESTER, enabled=active, kind=kind)
 
 
 def route(name: str, weights: dict[str, int], *, canary: str = "") -> Route:
@@ -33,10 +27,6 @@ def route(name: str, weights: dict[str, int], *, canary: str = "") -> Route:
 
 def change(name: str, weights: dict[str, int], *, expected: int) -> None:
     routing_actions.change_split(name, members(weights), expected=expected, actor=TESTER, reason="for a test")
-
-
-def members(weights: dict[str, int], canary: str = "") -> list[Member]:
-    return [Member(name, Role.SPLIT, weight, name == canary) for name, weight in weights.items()]
 
 
 def probe(

@@ -1,27 +1,16 @@
 """The state table, and the diagram of it in the documentation."""
 
-from itertools import product
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gates import runs
-from gates.moves import Forbidden
 from gates.runs import ACTIVE, LOADING, OVER, RESUMABLE, TABLE, VERDICTS, State, allowed
-
-DOCS = Path(__file__).parent.parent.parent / "docs" / "gates.md"
+from tests.gates.tables import assert_documented, assert_only_named_changes_are_allowed, reachable
 
 
 def test_every_pair_of_states_is_allowed_exactly_when_the_table_names_it() -> None:
-    named = {(move.before, move.after) for move in TABLE}
-    assert len(named) == len(TABLE), "a change is named twice"
-    for before, after in product(State, State):
-        assert allowed(before, after) == ((before, after) in named)
-        if (before, after) not in named:
-            with pytest.raises(Forbidden):
-                runs.check(before, after)
+    assert_only_named_changes_are_allowed(State, runs)
 
 
 def test_nothing_leaves_a_verdict_but_a_resumed_error() -> None:
@@ -41,11 +30,7 @@ def test_every_state_with_load_can_be_cancelled_interrupted_and_break(state: Sta
 
 @given(st.sampled_from(sorted(State)))
 def test_from_every_state_a_run_can_come_to_rest(state: State) -> None:
-    reached, frontier = {state}, {state}
-    while frontier:
-        frontier = {move.after for move in TABLE if move.before in frontier} - reached
-        reached |= frontier
-    assert reached & OVER
+    assert reachable(state, TABLE) & OVER
 
 
 def test_a_process_that_dies_while_cancelling_leaves_a_cancelled_run() -> None:
@@ -55,6 +40,4 @@ def test_a_process_that_dies_while_cancelling_leaves_a_cancelled_run() -> None:
 
 
 def test_the_documentation_shows_the_table_as_it_is() -> None:
-    text = DOCS.read_text()
-    shown = text.split("<!-- states -->")[1].split("<!-- /states -->")[0].strip()
-    assert shown == f"```mermaid\n{runs.diagram()}\n```", "put the output of gates.runs.diagram() between the markers"
+    assert_documented("gates.md", runs.diagram())

@@ -1,27 +1,16 @@
 """The state table of releases, and the diagram of it in the documentation."""
 
-from itertools import product
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gates import releases
-from gates.moves import Forbidden
 from gates.releases import ENDS, TABLE, TERMINAL, WALKING, Cause, State, allowed
-
-DOCS = Path(__file__).parent.parent.parent.parent / "docs" / "releases.md"
+from tests.gates.tables import assert_documented, assert_only_named_changes_are_allowed, reachable
 
 
 def test_every_pair_of_states_is_allowed_exactly_when_the_table_names_it() -> None:
-    named = {(move.before, move.after) for move in TABLE}
-    assert len(named) == len(TABLE), "a change is named twice"
-    for before, after in product(State, State):
-        assert allowed(before, after) == ((before, after) in named)
-        if (before, after) not in named:
-            with pytest.raises(Forbidden):
-                releases.check(before, after)
+    assert_only_named_changes_are_allowed(State, releases)
 
 
 def test_nothing_leaves_a_state_that_is_over() -> None:
@@ -46,13 +35,8 @@ def test_traffic_is_raised_only_out_of_approved() -> None:
 
 @given(st.sampled_from(sorted(State)))
 def test_from_every_state_a_release_can_come_to_its_end(state: State) -> None:
-    reached, frontier = {state}, {state}
-    while frontier:
-        frontier = {move.after for move in TABLE if move.before in frontier} - reached
-        reached |= frontier
-    assert reached & TERMINAL
+    assert reachable(state, TABLE) & TERMINAL
 
 
 def test_the_documentation_shows_the_table_as_it_is() -> None:
-    shown = DOCS.read_text().split("<!-- states -->")[1].split("<!-- /states -->")[0].strip()
-    assert shown == f"```mermaid\n{releases.diagram()}\n```", "put the output of gates.releases.diagram() there"
+    assert_documented("releases.md", releases.diagram())
