@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from console import retention
 from console.models import AuditEvent
 from gates import journal
 from gates.models import GateRun
@@ -102,6 +103,17 @@ def test_report_and_samples_of_a_finished_run_are_given(caller: Client) -> None:
     lines = caller.get(f"{RUNS}/{run.pk}/samples.jsonl").getvalue().splitlines()
     assert len(lines) == gate_runs.SMALL.spike.planned
     assert json.loads(lines[0])["phase"] == "spike"
+
+
+@pytest.mark.parametrize("name", ["report.json", "samples.jsonl"])
+def test_what_needs_samples_is_gone_with_them(caller: Client, name: str) -> None:
+    makers.engine()
+    run = gate_runs.finished()
+    GateRun.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(days=91))
+    retention.thin(timezone.now())
+    answer = caller.get(f"{RUNS}/{run.pk}/{name}")
+    assert (answer.status_code, error_of(answer)["code"]) == (410, "samples_deleted")
+    assert caller.get(f"{RUNS}/{run.pk}").json()["verdict"] == run.verdict
 
 
 def test_a_run_that_goes_on_has_no_report_yet(caller: Client) -> None:

@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from console import retention
 from console.models import AuditEvent, User
 from gates import actions, journal, outputs, release_actions, thinning
+from gates.approvals import Refused
 from gates.load.samples import from_lines
 from gates.models import GateEvent, GatePoint, GateRun, Release, SampleBatch
 from gates.runs import State
@@ -127,6 +128,22 @@ def gated_again(release: Release) -> GateRun:
 def sampled(run: GateRun) -> None:
     phase = run.phases.create(phase="spike", attempt=1, started_at=NOW, kept=True)
     SampleBatch.objects.create(phase=phase, sequence=1, rows=[])
+
+
+def test_no_release_begins_with_a_run_that_nobody_can_judge_again(demo_route: Route) -> None:
+    world = World()
+    run = world.start().gate_run
+    release_actions.abort(run.releases.get(), actor=makers.TESTER)
+    fresh = GateRun.objects.create(
+        **{name: getattr(run, name) for name in ("policy", "target_kind", "target", "fingerprint", "judgement")},
+        state="passed", verdict="passed", state_since=NOW, created_at=NOW, finished_at=NOW, seed=1,
+        actor_kind="user", actor_id="1", actor_name="tester-1",
+    )  # fmt: skip
+    fresh.events.create(at=NOW, kind=thinning.THINNED, text="for the test")
+    with pytest.raises(Refused, match="Nobody could judge it again"):
+        release_actions.create_release(
+            "demo", fresh.target, world.policy, actor=makers.TESTER, note="why", gate_run=fresh
+        )
 
 
 def test_deletion_is_bounded_and_goes_on_the_next_time(old: GateRun, monkeypatch: pytest.MonkeyPatch) -> None:
