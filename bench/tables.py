@@ -13,10 +13,9 @@ HEAD = """# Measurements
 Written by `python -m bench.tables` from `bench/results/*.json`, the last runs of the benchmarks. The goals are those of
 the main job, for two CPU cores. A figure taken while other work ran on the same cores says so by its load.
 
-The virtual machine itself changes speed. On 2026-11-23, without other work, the gateway of commit `a112154` took
-32.5 µs per chunk and answered 4,882 requests/s at 17:05; the same code (`a0b5347`) took 67.1 µs and answered 4,017 at
-18:35. The stored run came after the slower one, and is the first that saves outcomes through the product's own door
-(about a sixth of the throughput).
+The virtual machine itself changes speed. Without other work, the gateway of commit `a112154` took 32.5 µs per chunk and
+answered 4,882 requests/s on 2026-11-23 at 17:05, 67.1 µs and 4,017 an hour and a half later, and 117 µs and 1,696 on
+2026-11-27 at 08:00. Compare figures of one run only, never those of two days.
 """
 GOALS_HEAD = ("| figure | goal | measured | |", "|---|---|---|---|")
 
@@ -36,6 +35,12 @@ def versions(found: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
+def spread(run: dict[str, Any], name: str) -> str:
+    """The lowest and the highest of the rounds."""
+    values = [one[name] for one in run["rounds"]]
+    return f"{min(values):.0f} to {max(values):.0f}"
+
+
 def gateway(run: dict[str, Any]) -> list[str]:
     machine, goals, got = run["machine"], run["targets"], run["results"]
     setup = machine["setup"]
@@ -47,7 +52,7 @@ def gateway(run: dict[str, Any]) -> list[str]:
         f"{setup['connections']} connections against a paced fake engine: first content after",
         f"{setup['first_content_ms']:.0f} ms, then one chunk each {setup['pace_ms']:.0f} ms. The gateway has one core,",
         "client and fake engine share the other. Keys, decisions, outcomes and metrics are on,",
-        "1 % of requests are traced.",
+        f"1 % of requests are traced. Medians of {len(run['rounds'])} rounds.",
         "",
         *GOALS_HEAD,
         goal("added TTFT, p50, 32 streams", got["added_ttft_p50_ms"], goals["added_ttft_p50_ms"],
@@ -56,6 +61,8 @@ def gateway(run: dict[str, Any]) -> list[str]:
              unit=" µs", at_most=True, digits=1),
         goal("non-streamed requests per second", got["non_stream_rps"], goals["non_stream_rps"]),
         "",
+        f"Range of CPU per chunk {spread(run, 'cpu_us_per_chunk')} µs, of requests per second"
+        f" {spread(run, 'non_stream_rps')}.",
         f"Without the gateway: TTFT p50 {got['ttft_p50_direct_ms']:.2f} ms,",
         f"{got['non_stream_rps_direct']:.0f} requests/s.",
     ]  # fmt: skip
