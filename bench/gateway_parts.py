@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # n
 
 from routing.gateway.app import Gateway
 from routing.gateway.doors import Options
+from routing.gateway.protocol import GatewayProtocol
 from routing.table import (
     EngineEntry,
     Health,
@@ -168,12 +169,13 @@ def serve_gateway(port: int, engine_port: int) -> None:
             host="127.0.0.1",
             port=port,
             loop="uvloop",
-            http="httptools",
+            http=GatewayProtocol,
             ws="none",
             access_log=False,
             log_level="warning",
             proxy_headers=False,
             server_header=False,
+            date_header=False,
         )
 
 
