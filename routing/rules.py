@@ -4,12 +4,14 @@ In order: explicit engine, long input or big model, split, fallback, fail open. 
 settings never outweighs a split; it leads the fallback order, and so decides where a route has no weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from routing.candidates import View, survey
 from routing.decision import SOFT, Candidate, Decision, Loads, Reason, RequestFacts, Rule, Unroutable
+from routing.policies.choice import Choice, choose
 from routing.policies.least_outstanding import rank
+from routing.policies.prefix_affinity import Placed
 from routing.split import assign, draw
 from routing.table import Health, Member, Role, RouteEntry, Table
 
@@ -19,6 +21,7 @@ FALLBACK_KINDS = ("custom",)
 
 CAPABILITY = frozenset({Reason.LACKS_FEATURE, Reason.CONTEXT_TOO_SHORT})
 OVERLOAD = frozenset({Reason.IN_FLIGHT_CAP, Reason.SATURATED})
+NOTHING_PLACED: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,17 @@ class _Case:
     table: Table
     health: Health
     loads: Loads
+    placed: Placed
+    now: float
     route: RouteEntry
     views: dict[str, View]
     bucket: int
     second: int
 
 
-def decide(facts: RequestFacts, table: Table, health: Health, loads: Loads, now: float) -> Decision:
+def decide(
+    facts: RequestFacts, table: Table, health: Health, loads: Loads, now: float, *, placed: Placed = NOTHING_PLACED
+) -> Decision:
     """Raises Unroutable when no engine may answer."""
     route = table.routes.get(facts.route)
     if route is None:
@@ -51,7 +58,7 @@ def decide(facts: RequestFacts, table: Table, health: Health, loads: Loads, now:
         for member in route.members
         if member.engine in table.engines
     }
-    case = _Case(facts, table, health, loads, route, views, bucket, second)
+    case = _Case(facts, table, health, loads, placed, now, route, views, bucket, second)
     if facts.explicit_engine is not None:
         return _explicit(case, facts.explicit_engine)
     return _preferred(case) or _by_split(case)
@@ -139,11 +146,11 @@ def _fallbacks(case: _Case) -> list[View]:
 def _decision(
     case: _Case, rule: Rule, views: Sequence[View], arm: Member | None, why: str, *, only: bool = False
 ) -> Decision:
-    facts = case.facts
+    facts, chosen = case.facts, _chosen(case, views[0])
     return Decision(
         route=case.route.name,
         rule=rule,
-        order=_order(case, views, only=only),
+        order=_order(case, views, chosen, only=only),
         arm=arm.engine if arm else None,
         canary=bool(arm and arm.canary),
         bucket=case.bucket,
@@ -154,17 +161,33 @@ def _decision(
         health_sequence=case.health.sequence,
         input_tokens=facts.input_tokens,
         tokens_estimated=facts.tokens_estimated,
+        policy=chosen.policy.value,
+        policy_why=chosen.why,
+        beginnings=chosen.beginnings,
     )
 
 
-def _order(case: _Case, views: Sequence[View], *, only: bool) -> tuple[tuple[str, int], ...]:
+def _chosen(case: _Case, view: View) -> Choice:
+    return choose(
+        view.engine,
+        view.usable(),
+        case.facts,
+        loads=case.loads,
+        placed=case.placed,
+        settings=case.table.settings,
+        tie=case.second,
+        now=case.now,
+    )
+
+
+def _order(case: _Case, views: Sequence[View], chosen: Choice, *, only: bool) -> tuple[tuple[str, int], ...]:
     """The chosen engine's best replica, the best of each other engine, then its own further replicas."""
     first = views[0]
-    own = [(first.engine.name, replica.id) for replica in rank(first.usable(), case.loads, case.second)]
+    own = [(first.engine.name, replica.id) for replica in chosen.order]
     if only or len(views) == 1:
         return tuple(own)
     others = [
-        (view.engine.name, rank(view.usable(), case.loads, case.second)[0].id)
+        (view.engine.name, rank(view.usable(), case.facts, case.loads, tie=case.second, now=case.now)[0].id)
         for view in views[1:]
         if view is not first
     ]
