@@ -84,9 +84,8 @@ def _explicit(case: _Case, name: str) -> Decision:
 def _preferred(case: _Case) -> Decision | None:
     """Long inputs and big models go to the preferred kinds, among baseline and standby engines only."""
     stable = _stable(case)
-    limit = case.table.settings.long_input_tokens
-    if case.facts.input_tokens > limit:
-        rule, why = Rule.LONG_INPUT, f"{case.facts.input_tokens} input tokens are more than {limit}"
+    if case.facts.input_tokens > case.table.settings.long_input_tokens:
+        rule, why = Rule.LONG_INPUT, _long(case)
     elif any(view.engine.big_model for view in stable):
         rule, why = Rule.BIG_MODEL, "the model is a big one"
         stable = [view for view in stable if view.engine.big_model]
@@ -100,24 +99,40 @@ def _preferred(case: _Case) -> Decision | None:
     return _decision(case, rule, [able[0], *_fallbacks(case)], None, f"{best.name} is of kind {best.kind} and {why}.")
 
 
+def _long(case: _Case) -> str:
+    return f"{case.facts.input_tokens} input tokens are more than {case.table.settings.long_input_tokens}"
+
+
+def _missed(case: _Case) -> str:
+    """Why a preference that this request or route has came to nothing. Empty where there is none to speak of."""
+    missed = [view for view in _stable(case) if view.engine.kind in PREFERRED_KINDS and view.reasons]
+    if case.facts.input_tokens > case.table.settings.long_input_tokens:
+        why = _long(case)
+    else:
+        missed = [view for view in missed if view.engine.big_model]
+        why = "The model is a big one"
+    return f"{why}, but {'; '.join(map(_words, missed))}. " if missed else ""
+
+
 def _by_split(case: _Case) -> Decision:
     member = assign(case.route.members, case.bucket, case.second)
     arm = case.views.get(member.engine) if member else None
     if arm is not None and CAPABILITY.intersection(arm.reasons):
         member = None  # a request the arm cannot serve is no part of the experiment
     fallbacks = _fallbacks(case)
+    missed = _missed(case)
     if arm is not None and arm.eligible:
-        why = f"Bucket {case.bucket} of the split belongs to {arm.engine.name}."
+        why = f"{missed}Bucket {case.bucket} of the split belongs to {arm.engine.name}."
         return _decision(case, Rule.SPLIT, [arm, *fallbacks], member, why)
     if fallbacks:
         name = fallbacks[0].engine.name
         why = f"{_words(arm)}, so {name} is next." if arm else f"No weight covers this key, so {name} is first."
-        return _decision(case, Rule.FALLBACK, fallbacks, member, why)
+        return _decision(case, Rule.FALLBACK, fallbacks, member, missed + why)
     open_ = [view for view in _stable(case) if SOFT.issuperset(view.reasons)]
     if open_:
         open_.sort(key=lambda view: (-(view.score or 0.0), view.outstanding, view.engine.name))
         why = f"No engine is in good health; {open_[0].engine.name} is the best of them."
-        return _decision(case, Rule.FAIL_OPEN, open_, member, why)
+        return _decision(case, Rule.FAIL_OPEN, open_, member, missed + why)
     raise _refusal(
         case,
         [*_stable(case), *([arm] if arm and arm.member.canary else [])],
