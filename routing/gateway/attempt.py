@@ -154,6 +154,9 @@ class Attempt:
                 break
         if stream.has_content:
             self.content_at = connection.last_byte
+            read = self._exchange.facts.input_tokens
+            self._exchange.hub.work.read(self.target.replica.id, read)
+            self._tokens -= read
         await self._exchange.start_stream(self)
         self._exchange.content_sent = True
         await self._exchange.reply.part(stream.take())

@@ -55,6 +55,11 @@ class Work:
             load.pace, load.paced_at,
         )  # fmt: skip
 
+    def read(self, replica: int, tokens: int) -> None:
+        """The prompt was read: only what is still to be written stays outstanding."""
+        load = self.loads.get(replica, IDLE)
+        self.loads[replica] = replace(load, in_flight_tokens=max(load.in_flight_tokens - tokens, 0))
+
     def end(self, replica: int, tokens: int) -> None:
         load = self.loads.get(replica, IDLE)
         self.loads[replica] = ReplicaLoad(

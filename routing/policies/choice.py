@@ -1,13 +1,13 @@
 """Which policy picks the replica of the engine that the rules chose, and what is said of it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from engines.adapters import get_adapter
 from engines.client import Answer, Feature
 from routing.decision import Loads, RequestFacts
-from routing.policies.least_outstanding import IDLE, costs, rank, slowness
+from routing.policies.least_outstanding import Weight, places, weigh
 from routing.policies.prefix_affinity import BOUND, Home, Placed, chain, home
 from routing.table import EngineEntry, ReplicaEntry, Settings
 
@@ -20,9 +20,11 @@ class Policy(StrEnum):
     LEAST_OUTSTANDING = "least_outstanding"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Replicas to try, best first. `beginnings` is what the first of them has cached when it has answered."""
+class Choice(NamedTuple):
+    """Replicas to try, best first. `beginnings` is what the first of them has cached when it has answered.
+
+    A tuple: a frozen dataclass costs more to make.
+    """
 
     order: list[ReplicaEntry]
     policy: Policy
@@ -41,18 +43,18 @@ def choose(
     tie: int,
     now: float,
 ) -> Choice:
-    if len(usable) == 1 and len(engine.replicas) == 1:
+    if len(engine.replicas) == 1:
         return Choice(list(usable), Policy.ONLY_REPLICA)
-    order = rank(usable, facts, loads, tie=tie, now=now)
+    weights = weigh(usable, loads, now)
+    paid = [weight.cost(facts.expected_tokens) for weight in weights]
+    order = places(usable, paid, facts.request_id, tie) if len(usable) > 1 else [0]
     hashes = chain(facts.leading, f"{engine.name}:{engine.served_model}") if _caches(engine, settings) else ()
     if not hashes:
-        return Choice(order, Policy.LEAST_OUTSTANDING, _fewest(order, loads, now))
-    paid = costs(usable, facts.expected_tokens, loads, now)
-    ids = [replica.id for replica in usable]
-    found = home(hashes, dict(zip(ids, paid, strict=True)), placed)
-    first = usable[ids.index(found.replica)]
-    order = [first, *(replica for replica in order if replica is not first)]
-    return Choice(order, Policy.PREFIX_AFFINITY, _kept(found), hashes)
+        ranked = [usable[index] for index in order]
+        return Choice(ranked, Policy.LEAST_OUTSTANDING, _fewest(ranked, [weights[index] for index in order]))
+    found = home(hashes, {replica.id: cost for replica, cost in zip(usable, paid, strict=True)}, placed)
+    ranked = sorted((usable[index] for index in order), key=lambda replica: replica.id != found.replica)
+    return Choice(ranked, Policy.PREFIX_AFFINITY, _kept(found), hashes)
 
 
 def _caches(engine: EngineEntry, settings: Settings) -> bool:
@@ -74,13 +76,13 @@ def _kept(found: Home) -> str:
     return f"{why}; replica {found.full} comes first but would have over {BOUND:g} times the mean load."
 
 
-def _fewest(order: Sequence[ReplicaEntry], loads: Loads, now: float) -> str:
-    if len(order) == 1:
-        return f"Replica {order[0].id} is the only one that may answer."
-    seen = [loads.get(replica.id, IDLE) for replica in order]
-    slow = slowness(seen, now)
-    first, second = (
-        f"{load.in_flight_tokens:,} tokens outstanding" + (f" ({times:.1f} times slower)" if times > 1.0 else "")
-        for load, times in zip(seen[:2], slow[:2], strict=True)
-    )
-    return f"Of two drawn, replica {order[0].id} has {first}, replica {order[1].id} has {second}."
+def _fewest(ranked: Sequence[ReplicaEntry], weights: Sequence[Weight]) -> str:
+    if len(ranked) == 1:
+        return f"Replica {ranked[0].id} is the only one that may answer."
+    first, second = _outstanding(weights[0]), _outstanding(weights[1])
+    return f"Of two drawn, replica {ranked[0].id} has {first}, replica {ranked[1].id} has {second}."
+
+
+def _outstanding(weight: Weight) -> str:
+    slow = f" ({weight.slow:.1f} times slower)" if weight.slow > 1.0 else ""
+    return f"{weight.tokens:,} tokens outstanding{slow}"

@@ -5,6 +5,7 @@ Each request draws two replicas by its own id, so that many gateways do not all 
 
 import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from routing.decision import Loads, ReplicaLoad, RequestFacts
 from routing.table import ReplicaEntry
@@ -14,20 +15,35 @@ PACE_SECONDS = 30.0  # an older pace says nothing: the replica is tried and meas
 SLOW_FROM, SLOW_TO = 2.0, 8.0  # less than SLOW_FROM times the fastest pace is noise of unlike requests
 
 
+class Weight(NamedTuple):
+    """What a replica has outstanding, and how many times slower it is than the fastest (1 where not known)."""
+
+    tokens: int
+    slow: float
+
+    def cost(self, tokens: int) -> float:
+        """What it would have outstanding with so many tokens more, in tokens of the fastest."""
+        return (self.tokens + tokens) * self.slow
+
+
 def rank(
     replicas: Sequence[ReplicaEntry], facts: RequestFacts, loads: Loads, *, tie: int, now: float
 ) -> list[ReplicaEntry]:
     """The cheaper of the two drawn, then the others by cost. `tie`, from the sticky key, settles equal ones."""
-    count = len(replicas)
-    if count == 1:
+    if len(replicas) == 1:
         return list(replicas)
-    paid = costs(replicas, facts.expected_tokens, loads, now)
-    drawn = draw(facts.request_id, count)
+    paid = [weight.cost(facts.expected_tokens) for weight in weigh(replicas, loads, now)]
+    return [replicas[index] for index in places(replicas, paid, facts.request_id, tie)]
 
-    def place(index: int) -> tuple[bool, float, int]:
-        return index not in drawn, paid[index], (tie * 40_503 + replicas[index].id * 2_654_435_761) & 0xFFFF
 
-    return [replicas[index] for index in sorted(range(count), key=place)]
+def places(replicas: Sequence[ReplicaEntry], costs: Sequence[float], request_id: str, tie: int) -> list[int]:
+    """The order of `rank` as indices; at least two replicas."""
+    first, second = draw(request_id, len(replicas))
+    keys = [
+        (index not in (first, second), cost, (tie * 40_503 + replicas[index].id * 2_654_435_761) & 0xFFFF, index)
+        for index, cost in enumerate(costs)
+    ]
+    return [key[3] for key in sorted(keys)]
 
 
 def draw(request_id: str, count: int) -> tuple[int, int]:
@@ -37,17 +53,17 @@ def draw(request_id: str, count: int) -> tuple[int, int]:
     return first, (first + 1 + number // count % (count - 1)) % count
 
 
-def costs(replicas: Sequence[ReplicaEntry], tokens: int, loads: Loads, now: float) -> list[float]:
-    """Per replica: the tokens it would have outstanding with this request, times how slow it is."""
+def weigh(replicas: Sequence[ReplicaEntry], loads: Loads, now: float) -> list[Weight]:
+    """A pace that is old, or less than SLOW_FROM times the fastest, makes nobody slow."""
     seen = [loads.get(replica.id, IDLE) for replica in replicas]
-    return [(load.in_flight_tokens + tokens) * slow for load, slow in zip(seen, slowness(seen, now), strict=True)]
-
-
-def slowness(loads: Sequence[ReplicaLoad], now: float) -> list[float]:
-    """How many times slower each is than the fastest: 1 where that is not known, or not enough to be sure."""
-    paces = [load.pace if load.pace is not None and now - load.paced_at <= PACE_SECONDS else None for load in loads]
-    fastest = min((pace for pace in paces if pace), default=0.0)
-    if not fastest:
-        return [1.0] * len(paces)
-    ratios = [pace / fastest if pace else 1.0 for pace in paces]
-    return [min(ratio, SLOW_TO) if ratio >= SLOW_FROM else 1.0 for ratio in ratios]
+    since = now - PACE_SECONDS
+    paces = [load.pace for load in seen if load.pace and load.paced_at >= since]
+    if len(paces) < 2:
+        return [Weight(load.in_flight_tokens, 1.0) for load in seen]
+    limit = min(paces) * SLOW_FROM
+    return [
+        Weight(load.in_flight_tokens, min(load.pace * SLOW_FROM / limit, SLOW_TO))
+        if load.pace and load.pace >= limit and load.paced_at >= since
+        else Weight(load.in_flight_tokens, 1.0)
+        for load in seen
+    ]
