@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.hf_engine import commit, machine
-from bench.routing_sim import CACHE_TOKENS, Call, Replica, Talk, talks
+from bench.routing_sim import BYTES_PER_TOKEN, CACHE_TOKENS, OPENING_BYTES, Call, Replica, Talk, talks
 from routing.decision import RequestFacts
 from routing.gateway.limits import Work
 from routing.policies.prefix_affinity import LEADING_BYTES
@@ -216,6 +216,7 @@ def run() -> dict[str, Any]:
         "commit": commit(),
         "machine": machine(),
         "setup": {"replicas": REPLICAS, "conversations": TALKS, "applications": APPLICATIONS,
+                  "opening_tokens": [size // BYTES_PER_TOKEN for size in OPENING_BYTES],
                   "cache_tokens": CACHE_TOKENS, "seed": SEED},
         "goals": GOALS,
         "sides": sides,

@@ -17,6 +17,7 @@ RUNNING = 64
 # An 8 B model on a 24 GB card: about 16,000 tokens/s reading, 100 tokens/s writing alone, room for 48,000 tokens.
 STEP_SECONDS, READ_SECONDS, WRITE_SECONDS = 0.010, 0.00006, 0.0002
 CACHE_TOKENS = 48_000
+OPENING_BYTES = (6000, 12_000)
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +62,7 @@ class Talk:
 def talks(seed: int, count: int, *, applications: int, rate: float, skew: float) -> Iterator[tuple[float, Talk]]:
     """(start, conversation) in order of time. The k-th application has 1 / k**skew of the first one's popularity."""
     rng = random.Random(seed)
-    openings = [words(rng, rng.randint(6000, 12_000)) for _ in range(applications)]
+    openings = [words(rng, rng.randint(*OPENING_BYTES)) for _ in range(applications)]
     weights = [1 / (place + 1) ** skew for place in range(applications)]
     now = 0.0
     for _ in range(count):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from routing.decision import ReplicaLoad, RequestFacts
 from routing.gateway.limits import Work
-from routing.policies.least_outstanding import PACE_SECONDS, costs, draw, rank, slowness
+from routing.policies.least_outstanding import PACE_SECONDS, draw, rank, weigh
 from routing.table import ReplicaEntry
 from tests.routing.tables import NOW, facts
 
@@ -49,12 +49,22 @@ def test_equal_loads_keep_a_session_on_one_replica() -> None:
 
 def test_a_replica_four_times_slower_counts_four_times() -> None:
     loads = {1: ReplicaLoad(0, 100, pace=0.04, paced_at=NOW), 2: ReplicaLoad(0, 500, pace=0.01, paced_at=NOW)}
-    assert costs(REPLICAS, 100, loads, NOW) == pytest.approx([800.0, 600.0, 100.0])
+    assert [weight.cost(100) for weight in weigh(REPLICAS, loads, NOW)] == pytest.approx([800.0, 600.0, 100.0])
+
+
+def test_a_prompt_that_was_read_is_outstanding_no_more() -> None:
+    work = Work()
+    work.begin(1, 400)
+    work.read(1, 300)
+    assert (work.loads[1].in_flight, work.loads[1].in_flight_tokens) == (1, 100)
+    work.end(1, 100)
+    assert (work.loads[1].in_flight, work.loads[1].in_flight_tokens) == (0, 0)
 
 
 def test_a_small_difference_of_pace_is_noise_and_an_old_one_says_nothing() -> None:
     def slow(pace: float, age: float) -> list[float]:
-        return slowness([ReplicaLoad(pace=0.01, paced_at=NOW), ReplicaLoad(pace=pace, paced_at=NOW - age)], NOW)
+        loads = {1: ReplicaLoad(pace=0.01, paced_at=NOW), 2: ReplicaLoad(pace=pace, paced_at=NOW - age)}
+        return [weight.slow for weight in weigh(REPLICAS[:2], loads, NOW)]
 
     assert slow(0.019, 0) == [1.0, 1.0]
     assert slow(0.04, 0) == [1.0, 4.0]
