@@ -93,10 +93,42 @@ def side(one: dict[str, Any]) -> str:
     return row(one["name"], one["streams"], one["requests"], *figures)
 
 
+def routing(run: dict[str, Any]) -> list[str]:
+    setup, goals, got = run["setup"], run["goals"], run["results"]
+    short, long = setup["opening_tokens"]
+    return [
+        f"`bench/routing.py`, {run['date'][:16].replace('T', ' ')} UTC, commit `{run['commit'][:7]}`.",
+        f"The product's own decisions between {setup['replicas']} simulated replicas with room for",
+        f"{setup['cache_tokens']:,} cached tokens each; {setup['conversations']:,} conversations of",
+        f"{setup['applications']} applications that open with {short:,} to {long:,} tokens of their own. Time is",
+        "simulated, only the cost of a decision is this machine's. How much affinity gains",
+        "depends on the workload: where few applications are popular, every replica has them cached anyway.",
+        "",
+        row("workload", "policy", "prefix hits", "most loaded", "TTFT p50", "TTFT p95", "decision"),
+        row("---", "---", "---:", "---:", "---:", "---:", "---:"),
+        *map(placing, run["sides"]),
+        "",
+        *GOALS_HEAD,
+        goal("prefix hits, affinity against round robin", got["hit_ratio"], goals["hit_ratio"], unit=" ×", digits=2),
+        goal("most loaded replica, against the mean", got["most_loaded"], goals["most_loaded"],
+             unit=" ×", at_most=True, digits=2),
+        goal("one slowed 4 ×: TTFT p95 against round robin, the worst of both policies and workloads",
+             got["slow_ttft_ratio"], goals["slow_ttft_ratio"], unit=" ×", at_most=True, digits=2),
+    ]  # fmt: skip
+
+
+def placing(one: dict[str, Any]) -> str:
+    most = max(one["most_tokens"], one["most_outstanding"])
+    cost = "—" if one["decision_us"] is None else f"{one['decision_us']:.0f} µs"
+    times = (f"{one['ttft_p50_ms']:,.0f} ms", f"{one['ttft_p95_ms']:,.0f} ms")
+    return row(one["scene"], one["name"], f"{one['hit_rate'] * 100:.0f} %", f"{most:.2f} ×", *times, cost)
+
+
 def page() -> str:
     runs = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     parts = [HEAD, "## Gateway", "", *gateway(runs["gateway"]), "", "## HuggingFace engine", ""]
-    return "\n".join([*parts, *hf_engine(runs["hf_engine"]), ""])
+    parts += [*hf_engine(runs["hf_engine"]), "", "## Routing between replicas", "", *routing(runs["routing"]), ""]
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":

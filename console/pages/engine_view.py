@@ -11,6 +11,7 @@ from console.pages.states import EngineState, engine_state
 from engines.adapters import get_adapter
 from engines.client import Feature, Support
 from engines.models import Engine, HealthSample, Replica
+from engines.prefix_hits import Hits, readings_from_json, recent, since_start
 from routing import windows
 from routing.publish import load_health
 from routing.windows import Figures
@@ -41,6 +42,9 @@ class Detail:
     engine: Engine
     state: EngineState
     replicas: Sequence[Replica]
+    hits: Hits | None
+    rows: Sequence[tuple[Replica, Hits | None]]
+    hits_since_start: Hits | None
     chosen: Replica | None
     features: Sequence[tuple[str, Support]]
     figures: Figures
@@ -82,11 +86,15 @@ def detail(engine: Engine, *, replica: int | None, now: datetime) -> Detail:
     """`replica` chooses whose breakdown is shown; without it the weakest."""
     replicas = sorted(engine.replicas.all(), key=lambda row: row.pk)
     weakest = sorted(replicas, key=lambda row: (row.score is None, row.score or 0.0))
+    lookups = [readings_from_json(row.health.get("lookups")) for row in replicas]
     chosen = next((row for row in replicas if row.pk == replica), weakest[0] if weakest else None)
     return Detail(
         engine=engine,
         state=engine_state(declared=engine.state, replicas=[seen(row) for row in replicas], now=now),
         replicas=replicas,
+        hits=recent(lookups, now.timestamp()),
+        hits_since_start=since_start(lookups),
+        rows=[(row, recent([readings], now.timestamp())) for row, readings in zip(replicas, lookups, strict=True)],
         chosen=chosen,
         features=features(engine),
         figures=windows.figures(now - LATELY, now, engine=engine.name),

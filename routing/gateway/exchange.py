@@ -127,9 +127,9 @@ class Exchange:
         return clean(self.operation, body)
 
     def _decide(self) -> Decision:
-        snapshot = self.snapshot
+        snapshot, work = self.snapshot, self.hub.work
         try:
-            decision = decide(self.facts, snapshot.table, snapshot.health, self.hub.work.loads, time.time())
+            decision = decide(self.facts, snapshot.table, snapshot.health, work.loads, time.time(), placed=work.placed)
         except Unroutable as refusal:
             self.refusal = refusal
             raise from_unroutable(refusal) from None

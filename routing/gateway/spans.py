@@ -44,6 +44,7 @@ class CallSpans:
             attributes={
                 names.OPERATION: operation, names.REQUEST_MODEL: decision.route, names.REQUEST_ID: request_id,
                 names.DECISION_RULE: decision.rule.value, names.DECISION_WHY: decision.why,
+                names.DECISION_POLICY: decision.policy,
                 names.TABLE_VERSION: decision.table_version, names.HEALTH_SEQUENCE: decision.health_sequence,
             })  # fmt: skip
 
