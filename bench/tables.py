@@ -93,6 +93,49 @@ def side(one: dict[str, Any]) -> str:
     return row(one["name"], one["streams"], one["requests"], *figures)
 
 
+def engines(run: dict[str, Any]) -> list[str]:
+    machine = run["machine"]
+    return [
+        f"`bench/engines.py`, {run['date'][:16].replace('T', ' ')} UTC, commit `{run['commit'][:7]}`,",
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_1m']:.2f}, {versions(run['versions'])}.",
+        "",
+        f"The demo model, {run['tokens']} tokens a stream over HTTP, each engine alone, one after the other.",
+        "",
+        row("side", "streams", "requests", "tokens/s", "TTFT p50", "TTFT p95"),
+        row("---", "---:", "---:", "---:", "---:", "---:"),
+        *map(side, run["sides"]),
+        "",
+        *GOALS_HEAD,
+        goal(f"our tokens per second against vLLM's, {run['streams']} streams", run["ratio"], run["goal"], digits=2),
+    ]
+
+
+def load(run: dict[str, Any]) -> list[str]:
+    echo, other, goals = run["echo"], run["guidellm"], run["targets"]
+    setup, figures = other["setup"], other["figures"]
+    names = ("ttft_p50", "ttft_p95", "e2e_p50", "e2e_p95")
+    apart = figures["difference"]
+    return [
+        f"`bench/load.py`, {echo['machine']['date'][:16].replace('T', ' ')} UTC, commit `{echo['machine']['commit']}`"
+        f" (echo) and {other['machine']['date'][:16].replace('T', ' ')} UTC, `{other['machine']['commit']}` (GuideLLM).",
+        "",
+        f"One plan of {setup['requests']} requests, {setup['rate']:g} a second, {setup['input_words']} words in,",
+        f"{setup['output_tokens']} tokens out, {setup['rounds']} times on the demo engine, by each side in turn"
+        f" ({setup['guidellm']}).",
+        "",
+        row("side", *names),
+        row("---", *("---:" for _ in names)),
+        *(row(who, *(f"{figures[who][f'{name}_ms']:.1f} ms" for name in names)) for who in ("ours", "guidellm")),
+        row("difference", *(f"{100 * apart[name]:+.1f} %" for name in names)),
+        "",
+        *GOALS_HEAD,
+        goal("send lag p99 at 500 requests/s, generator on one core", echo["own_http"]["send_lag_p99_ms"],
+             goals["send_lag_p99_ms"], unit=" ms", at_most=True, digits=1),
+        goal("largest difference to GuideLLM", 100 * max(abs(apart[name]) for name in names),
+             100 * goals["agreement"], unit=" %", at_most=True, digits=1),
+    ]  # fmt: skip
+
+
 def routing(run: dict[str, Any]) -> list[str]:
     setup, goals, got = run["setup"], run["goals"], run["results"]
     short, long = setup["opening_tokens"]
@@ -127,7 +170,17 @@ def placing(one: dict[str, Any]) -> str:
 def page() -> str:
     runs = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     parts = [HEAD, "## Gateway", "", *gateway(runs["gateway"]), "", "## HuggingFace engine", ""]
-    parts += [*hf_engine(runs["hf_engine"]), "", "## Routing between replicas", "", *routing(runs["routing"]), ""]
+    parts += [*hf_engine(runs["hf_engine"]), "", "## Our engine and vLLM", "", *engines(runs["engines"]), ""]
+    parts += [
+        "## Load generator",
+        "",
+        *load(runs["load"]),
+        "",
+        "## Routing between replicas",
+        "",
+        *routing(runs["routing"]),
+        "",
+    ]
     return "\n".join(parts)
 
 
