@@ -110,14 +110,17 @@ def engines(run: dict[str, Any]) -> list[str]:
     ]
 
 
+def when(machine: dict[str, Any]) -> str:
+    return f"{machine['date'][:16].replace('T', ' ')} UTC, commit `{machine['commit']}`"
+
+
 def load(run: dict[str, Any]) -> list[str]:
     echo, other, goals = run["echo"], run["guidellm"], run["targets"]
     setup, figures = other["setup"], other["figures"]
     names = ("ttft_p50", "ttft_p95", "e2e_p50", "e2e_p95")
     apart = figures["difference"]
     return [
-        f"`bench/load.py`, {echo['machine']['date'][:16].replace('T', ' ')} UTC, commit `{echo['machine']['commit']}`"
-        f" (echo) and {other['machine']['date'][:16].replace('T', ' ')} UTC, `{other['machine']['commit']}` (GuideLLM).",
+        f"`bench/load.py`, {when(echo['machine'])} (echo), {when(other['machine'])} (GuideLLM).",
         "",
         f"One plan of {setup['requests']} requests, {setup['rate']:g} a second, {setup['input_words']} words in,",
         f"{setup['output_tokens']} tokens out, {setup['rounds']} times on the demo engine, by each side in turn"
