@@ -189,7 +189,8 @@ def guidellm(asked: Comparison, phase: PhasePlan) -> list[Timing]:
                 "GUIDELLM__MAX_WORKER_PROCESSES": "1"}  # fmt: skip
         subprocess.run(command, check=True, env=home, timeout=300, cwd=folder)
         requests = json.loads(out.read_text())["benchmarks"][0]["requests"]
-    assert len(requests["successful"]) == REQUESTS, f"GuideLLM finished {len(requests['successful'])} requests"
+    # it stops when its count is reached, now and then with the last request still under way
+    assert len(requests["successful"]) >= REQUESTS - 2, f"GuideLLM finished {len(requests['successful'])} requests"
     return [_theirs(row) for row in requests["successful"]]
 
 
