@@ -112,3 +112,18 @@ class EngineCheck(models.Model):
 
     def __str__(self) -> str:
         return f"check {self.pk} of {self.url}"
+
+
+class ContractRun(models.Model):
+    """The last run of the contract against one engine, on one of its replicas. `rows` are findings as JSON."""
+
+    engine = models.OneToOneField(Engine, on_delete=models.CASCADE, related_name="contract")
+    url = models.CharField(max_length=300, blank=True, default="")
+    actor_name = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True, default="")
+    rows = models.JSONField(default=list, blank=True)
+
+    def __str__(self) -> str:
+        return f"contract of {self.engine.name}"

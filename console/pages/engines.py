@@ -13,7 +13,7 @@ from console.models import AuditEvent
 from console.pages import engine_acts, engine_register
 from console.pages.changes import changes
 from console.pages.engine_health import breakdown
-from console.pages.engine_view import detail, lines, samples, score_chart
+from console.pages.engine_view import contract_of, detail, lines, samples, score_chart
 from console.probing import limits_of
 from engines.models import Engine
 from routing.actions import routes_naming
@@ -44,6 +44,7 @@ def _context(request: HttpRequest, engine: Engine) -> dict[str, Any]:
         "detail": found,
         "breakdown": breakdown(chosen, now=now, limits=limits_of(current_settings())) if chosen else None,
         "chart": score_chart(samples(chosen, now=now), now=now) if chosen else None,
+        "contract": contract_of(engine, now=now),
         "places": routes_naming(engine.name),
         "changes": changes(AuditEvent.objects.filter(subject=f"engine:{engine.name}").order_by("-sequence")[:5]),
         "as_of": now,

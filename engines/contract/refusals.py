@@ -36,6 +36,8 @@ async def unauthorized(bench: Bench) -> Found:
 
 
 async def not_found(bench: Bench) -> Found:
+    if not bench.client.adapter.checks_model:
+        return Outcome.UNSUPPORTED, f"{bench.client.adapter.title} answers whatever model is named."
     reply = await bench.chat(QUESTION, model="no-such-model-here", max_tokens=1)
     return _refused(reply, FailureKind.NOT_FOUND, "a model that is not served")
 

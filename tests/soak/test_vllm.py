@@ -92,6 +92,17 @@ def side_by_side(page: Page, tmp_path: Path) -> None:
     page.screenshot(path=os.environ.get("VLLM_SHOT", str(tmp_path / "side-by-side.png")))
 
 
+def contract(stack: Stack) -> None:
+    """Both live engines, by the command; it exits with 1 when one of them fails a check."""
+    found = json.loads(Releasing(stack).manage("contract", "hf-demo", "vllm-demo", "--json"))
+    for name, rows in found.items():
+        for row in rows:
+            print(f"{name:10} {row['capability']:18} {row['outcome']:14} {row['detail']}")
+    shown = {name: {row["capability"] for row in rows if row["outcome"] == "pass"} for name, rows in found.items()}
+    assert shown["vllm-demo"] >= {"cancel", "logprobs", "JSON schema", "context overflow"}
+    assert shown["hf-demo"] >= {"cancel", "stream", "usage", "context overflow"}
+
+
 def release(stack: Stack) -> None:
     acting = Releasing(stack)
     acting.prepare()
@@ -123,5 +134,6 @@ def test_vllm_answers_beside_ours_takes_long_prompts_and_becomes_the_release(
 ) -> None:
     """In this order: the release leaves the route with other roles."""
     side_by_side(page, tmp_path)
+    contract(stack)
     long_prompts(stack)
     release(stack)
