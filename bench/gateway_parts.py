@@ -17,7 +17,7 @@ import uvloop
 from django.core.management import call_command
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - the benchmark is its own composition root
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: TID251
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased  # noqa: TID251
 
 from routing.gateway.app import Gateway
 from routing.gateway.doors import Options
@@ -158,12 +158,12 @@ class BenchDoors:
 
 
 def serve_gateway(port: int, engine_port: int) -> None:
-    trace.set_tracer_provider(TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.01))))
+    trace.set_tracer_provider(TracerProvider(sampler=ParentBased(ALWAYS_ON)))
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "console.settings"}
         django.setup()
         call_command("migrate", verbosity=0)
-        gateway = Gateway(BenchDoors(engine_port), Options(gateway_id="bench", token_key=b"b" * 32))
+        gateway = Gateway(BenchDoors(engine_port), Options(gateway_id="bench", token_key=b"b" * 32, trace_ratio=0.01))
         uvicorn.run(
             gateway,
             host="127.0.0.1",

@@ -69,8 +69,7 @@ class Exchange:
         self.deadline_noted = False
         self._watcher: asyncio.Task[None] | None = None
         self._task = asyncio.current_task()
-        server = spans.start_server(self.path, self.headers)
-        self.spans = spans.CallSpans(server, self.path) if server.is_recording() else None
+        self.spans = spans.begin(self.path, self.headers, hub.options.trace_ratio)
 
     async def run(self) -> None:
         self.hub.watch.active.add(self)
