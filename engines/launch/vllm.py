@@ -68,13 +68,13 @@ VLLM = LaunchKind(
     choices={"executor": ("uni", "mp", "ray")},
     defaults={
         "served_name": "the model's path", "host": "127.0.0.1", "port": "8000", "drain_seconds": "0, it aborts",
-        "max_num_seqs": "256; 1024 from 70 GB of GPU memory; 128 per worker on a CPU",
-        "batched_tokens": "2048; 8192 on an H100 or H200; 16384 from 160 GB",
+        "max_num_seqs": "256; 1024 from 70 GB; CPU 128",
+        "batched_tokens": "2048; H100 8192; 160 GB 16384",
         "queue_limit": "none", "queue_tokens": "none", "chunked_prefill": "on", "context_length": "the model's own",
         "memory_share": "0.92", "block_size": "128 on a CPU", "prefix_caching": "on", "kv_dtype": "auto",
         "dtype": "auto", "quantisation": "as the checkpoint says", "eager": "off", "sleep_mode": "off",
         "tensor_parallel": "1", "pipeline_parallel": "1", "data_parallel": "1",
-        "executor": "by the number of GPUs; Ray has to be asked for", "speculative": "off",
+        "executor": "by the number of GPUs", "speculative": "off",
     },
     missing={
         "cache_blocks": "vLLM sizes its cache by memory; set the memory share, or the cache on a CPU.",
