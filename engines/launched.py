@@ -57,6 +57,11 @@ def register(name: str, version: LaunchProfile, url: str, *, actor: Actor, reaso
     return Replica.objects.select_related("engine").get(engine=engine, url=url)
 
 
+def forget_probes() -> None:
+    """The processes start anew with the product: unknown until they are probed."""
+    actions.forget_probes(row.managed_by for row in replicas())
+
+
 @transaction.atomic
 def withdraw(replica: Replica, *, actor: Actor, reason: str) -> None:
     """New requests go elsewhere: an engine's only replica drains with it, one of several leaves the engine."""

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import console.converters  # noqa: F401  registers <name:…>
 from console.forms.profiles import ProfileForm
 from console.models import User
+from console.pages import launched
 from console.permissions import Capability, may, requires
 from engines import profiles
 from engines.launch.profile import KINDS, Profile, diff
@@ -39,7 +40,9 @@ def profile_list(request: HttpRequest) -> HttpResponse:
         )
         for row in profiles.newest_versions()
     ]
-    return render(request, "profiles/page.html", {"lines": lines, "kinds": kinds()})
+    running, supervised = launched.lines()
+    shown = {"lines": lines, "kinds": kinds(), "launched": running, "supervised": supervised}
+    return render(request, "profiles/page.html", shown)
 
 
 @require_http_methods(["GET", "POST"])
@@ -203,5 +206,6 @@ urlpatterns: list[URLPattern] = [
     path("engines/profiles/", profile_list, name="profiles"),
     path("engines/profiles/new/", new_profile, name="profile-new"),
     path("engines/profiles/command/<name:kind>/", command_part, name="profile-command"),
+    *launched.urlpatterns,
     path("engines/profiles/<name:name>/", profile_page, name="profile"),
 ]
