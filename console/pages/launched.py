@@ -66,7 +66,8 @@ def lines() -> tuple[list[Line], bool]:
 
 
 def line(replica: Replica, state: State | None) -> Line:
-    tone, word = WORDS.get(state.state, ("idle", "Ended")) if state else ("idle", "Not under supervisor")
+    stopped = "Stopped" if replica.engine.state == Engine.State.DISABLED else "Not under supervisor"
+    tone, word = WORDS.get(state.state, ("idle", "Ended")) if state else ("idle", stopped)
     live = state is not None and state.live
     names = ["stop"] if live else []
     if live and launching.can_sleep(replica):
