@@ -14,14 +14,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 import console.converters  # noqa: F401  registers <name:…>
 from console.forms.profiles import ProfileForm
 from console.models import User
-from console.pages import launched
+from console.pages import launched, sweeps
 from console.permissions import Capability, may, requires
 from engines import profiles
 from engines.launch.profile import KINDS, Profile, diff
 from engines.launch.render import render as render_command
 from engines.launch.render import shell, unit
 from engines.launch.settings import BY_NAME, Value
-from engines.models import Engine, LaunchProfile, Replica
+from engines.models import Engine, LaunchProfile, Replica, TuningSweep
 from engines.profiles import ProfileConflict, value_of
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
@@ -134,10 +134,18 @@ def context(
         "shown": current,
         "newest": newest,
         "facts": facts(form.profile),
+        "sweeps": sweeps_of(newest),
         "editable": may(request.user, Capability.OPERATE),
         "invalid": wrong,
         **drawn,
     }
+
+
+def sweeps_of(newest: LaunchProfile | None) -> list[TuningSweep]:
+    """The last ten of any version."""
+    if newest is None:
+        return []
+    return list(TuningSweep.objects.filter(profile__name=newest.name).select_related("profile").order_by("-pk")[:10])
 
 
 def commands(profile: Profile, name: str) -> dict[str, str]:
@@ -207,5 +215,6 @@ urlpatterns: list[URLPattern] = [
     path("engines/profiles/new/", new_profile, name="profile-new"),
     path("engines/profiles/command/<name:kind>/", command_part, name="profile-command"),
     *launched.urlpatterns,
+    *sweeps.urlpatterns,
     path("engines/profiles/<name:name>/", profile_page, name="profile"),
 ]
