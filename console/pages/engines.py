@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 import console.converters  # noqa: F401  registers <name:…>
 from console.models import AuditEvent
-from console.pages import engine_acts, engine_register
+from console.pages import engine_acts, engine_register, profiles
 from console.pages.changes import changes
 from console.pages.engine_health import breakdown
 from console.pages.engine_view import contract_of, detail, lines, samples, score_chart
@@ -54,6 +54,7 @@ def _context(request: HttpRequest, engine: Engine) -> dict[str, Any]:
 urlpatterns: list[URLPattern] = [
     path("engines/", engine_list, name="engines"),
     *engine_register.urlpatterns,
+    *profiles.urlpatterns,
     *engine_acts.urlpatterns,
     path("engines/<name:name>/", engine_page, name="engine"),
 ]
