@@ -111,6 +111,15 @@ def test_an_engine_that_stays_busy_is_stopped_when_the_time_is_up(supervisor: Fa
     assert supervisor.programs == {}
 
 
+def test_a_process_that_nobody_supervises_has_to_be_ended_where_it_runs(supervisor: FakeSupervisor) -> None:
+    said: list[str] = []
+    replica = started(supervisor)
+    supervisor.programs.clear()
+    launched.withdraw(replica, actor=TESTER, reason=WHY)
+    launching.stop("small", "http://127.0.0.1:1", actor=TESTER, reason=WHY, say=said.append, seconds=0.1)
+    assert said[-1] == "The process of small is not under supervisor: end it where it runs."
+
+
 def sleeper(supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch) -> Replica:
     monkeypatch.setitem(PROGRAMS, "vllm", lambda: ("vllm", "serve"))
     return started(supervisor, version(kind="vllm", sleep_mode=True))
