@@ -1,6 +1,10 @@
 """Launching, stopping and sleeping local engines, by command and by task, with a fake supervisor and engine."""
 
+import os
+import signal
 import socket
+import threading
+import time
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -186,6 +190,30 @@ def test_the_command_stops_what_it_launched(supervisor: FakeSupervisor) -> None:
         at(Replica.objects.get(), fake)
         call_command("launch", "night", "--stop")
     assert supervisor.programs == {}
+    assert Engine.objects.get().state == Engine.State.DISABLED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_supervisor_the_command_keeps_the_engine_until_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys, tmp_path
+) -> None:
+    counter = tmp_path / "starts"
+    script = f"echo start >> {counter}; [ $(wc -l < {counter}) = 1 ] && exit 3; echo up; exec sleep 600"
+    monkeypatch.setitem(PROGRAMS, "custom", lambda: ("sh", "-c", script))
+    monkeypatch.setattr("engines.keeping.pause", lambda _: 0.01)
+    log = supervise.log_of("launched-night")
+
+    def interrupt() -> None:
+        while not log.exists() or "up" not in log.read_text():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(SystemExit) as ended:
+        call_command("launch", "hf", engine="night", foreground=True)
+    assert ended.value.code == 0
+    assert counter.read_text().count("start") == 2
+    assert "The engine ended with code 3" in capsys.readouterr().out
     assert Engine.objects.get().state == Engine.State.DISABLED
 
 
