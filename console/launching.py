@@ -98,8 +98,11 @@ def stop(engine: str, url: str, *, actor: Actor, reason: str, say: Say, seconds:
     supervisor = supervise.running()
     if row is not None:
         asyncio.run(drain(engine, row.kind, url, row.served_model, seconds=seconds, say=say))
-    if supervisor is not None:
-        supervisor.remove(launched.process_name(engine), STOP_SECONDS + seconds)
+    process = launched.process_name(engine)
+    if supervisor is not None and process in supervisor.states():
+        supervisor.remove(process, STOP_SECONDS + seconds)
+    else:
+        say(f"The process of {engine} is not under supervisor: end it where it runs.")
     launched.gone(engine, actor=actor, reason=reason)
 
 

@@ -26,7 +26,7 @@ async def keep(
     before_stop: Callable[[], object],
     say: Callable[[str], object],
     stop_seconds: float,
-    pauses: Callable[[int], float] = pause,
+    pauses: Callable[[int], float] | None = None,
 ) -> int:
     """Runs one process after the other until `until` is set; `before_stop` drains the last. Its exit code."""
     loop, failures = asyncio.get_running_loop(), 0
@@ -42,7 +42,7 @@ async def keep(
                 await drained
             return await process.stop(stop_seconds)
         failures = 1 if loop.time() - began > STEADY_SECONDS else failures + 1
-        seconds = pauses(failures)
+        seconds = (pauses or pause)(failures)
         say(f"The engine ended with code {ended.result()}; it is started again in {seconds:.0f} s.")
         await asyncio.wait({over}, timeout=seconds)
         if until.is_set():

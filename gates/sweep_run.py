@@ -129,4 +129,4 @@ def summary(points: list[Point], place: int | None) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "—" if value is None else f"{value:.3g}"
+    return "—" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -16,6 +16,7 @@ from console.pages.engine_health import breakdown
 from console.pages.engine_view import contract_of, detail, lines, samples, score_chart
 from console.probing import limits_of
 from engines.models import Engine
+from engines.profiles import with_digest
 from routing.actions import routes_naming
 from routing.publish import current_settings
 
@@ -39,6 +40,7 @@ def _context(request: HttpRequest, engine: Engine) -> dict[str, Any]:
     number = request.GET.get("replica", "")
     found = detail(engine, replica=int(number) if number.isdecimal() else None, now=now)
     chosen = found.chosen
+    digests = {row.profile_digest for row in found.replicas} - {""}
     return {
         "engine": engine,
         "detail": found,
@@ -47,6 +49,7 @@ def _context(request: HttpRequest, engine: Engine) -> dict[str, Any]:
         "contract": contract_of(engine, now=now),
         "places": routes_naming(engine.name),
         "changes": changes(AuditEvent.objects.filter(subject=f"engine:{engine.name}").order_by("-sequence")[:5]),
+        "versions": [with_digest(digest) for digest in digests],
         "as_of": now,
     }
 

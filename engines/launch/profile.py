@@ -16,6 +16,7 @@ from engines.launch.vllm import VLLM
 
 KINDS: Mapping[str, LaunchKind] = {kind.kind: kind for kind in (CUSTOM, VLLM, TRTLLM)}
 MOST_TEXT = 500
+EVERYWHERE = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - not to listen there, to see who wants to
 # A text is one argument of a command line: it must not look like a flag, and a line break would end a unit's line.
 PLAIN = re.compile(r"[^\x00-\x1f\x7f]+")
 WITH_MODEL = frozenset({"draft", "eagle", "eagle3"})
@@ -136,6 +137,10 @@ def _check_together(settings: Mapping[str, Value], kind: LaunchKind) -> None:
         if name in settings and method not in fits:
             words = ", ".join(sorted(fits))
             raise InvalidProfile(f"{BY_NAME[name].label}: only with speculation by {words}.", name)
+    if settings.get("sleep_mode") and settings.get("host") in EVERYWHERE:
+        raise InvalidProfile(
+            "Listens on: sleep mode opens addresses that can abort every request; name one private address.", "host"
+        )
     tokens, running = settings.get("batched_tokens"), settings.get("max_num_seqs")
     if tokens is not None and running is not None and float(tokens) < float(running):
         raise InvalidProfile(

@@ -65,7 +65,8 @@ def unit(profile: Profile, name: str) -> str:
     """A systemd unit for another machine; keys are in a file of variables there, never in the unit."""
     kind = launch_kind(profile.kind)
     folder = f"/etc/engine-console/{name}"
-    command = render(profile, program=kind.remote_program, host=EVERYWHERE, options_file=f"{folder}.yaml")
+    host = LOCAL if profile.settings.get("sleep_mode") else EVERYWHERE
+    command = render(profile, program=kind.remote_program, host=host, options_file=f"{folder}.yaml")
     stop = max(STOP_SECONDS, int(profile.settings.get("drain_seconds", 0)) + 15)
     lines = [
         f"# /etc/systemd/system/engine-{name}.service",

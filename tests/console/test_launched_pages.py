@@ -68,6 +68,14 @@ def test_a_launch_from_the_page_registers_and_leads_to_the_log(
     assert "Put to sleep…" not in listed
 
 
+def test_the_page_of_an_engine_says_by_which_profile_it_was_started(
+    client_of: ClientOf, operator: User, supervisor: FakeSupervisor
+) -> None:
+    launch(client_of(operator))
+    page = client_of(operator).get(reverse("console:engine", args=["night"])).content.decode()
+    assert "profile hf v1" in page
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [({"port": 80}, "1024"), ({"engine": "No Name"}, "Use 1 to 63"), ({"reason": "short"}, "Say why")],

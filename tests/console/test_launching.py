@@ -1,6 +1,10 @@
 """Launching, stopping and sleeping local engines, by command and by task, with a fake supervisor and engine."""
 
+import os
+import signal
 import socket
+import threading
+import time
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -111,6 +115,15 @@ def test_an_engine_that_stays_busy_is_stopped_when_the_time_is_up(supervisor: Fa
     assert supervisor.programs == {}
 
 
+def test_a_process_that_nobody_supervises_has_to_be_ended_where_it_runs(supervisor: FakeSupervisor) -> None:
+    said: list[str] = []
+    replica = started(supervisor)
+    supervisor.programs.clear()
+    launched.withdraw(replica, actor=TESTER, reason=WHY)
+    launching.stop("small", "http://127.0.0.1:1", actor=TESTER, reason=WHY, say=said.append, seconds=0.1)
+    assert said[-1] == "The process of small is not under supervisor: end it where it runs."
+
+
 def sleeper(supervisor: FakeSupervisor, monkeypatch: pytest.MonkeyPatch) -> Replica:
     monkeypatch.setitem(PROGRAMS, "vllm", lambda: ("vllm", "serve"))
     return started(supervisor, version(kind="vllm", sleep_mode=True))
@@ -177,6 +190,30 @@ def test_the_command_stops_what_it_launched(supervisor: FakeSupervisor) -> None:
         at(Replica.objects.get(), fake)
         call_command("launch", "night", "--stop")
     assert supervisor.programs == {}
+    assert Engine.objects.get().state == Engine.State.DISABLED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_supervisor_the_command_keeps_the_engine_until_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys, tmp_path
+) -> None:
+    counter = tmp_path / "starts"
+    script = f"echo start >> {counter}; [ $(wc -l < {counter}) = 1 ] && exit 3; echo up; exec sleep 600"
+    monkeypatch.setitem(PROGRAMS, "custom", lambda: ("sh", "-c", script))
+    monkeypatch.setattr("engines.keeping.pause", lambda _: 0.01)
+    log = supervise.log_of("launched-night")
+
+    def interrupt() -> None:
+        while not log.exists() or "up" not in log.read_text():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(SystemExit) as ended:
+        call_command("launch", "hf", engine="night", foreground=True)
+    assert ended.value.code == 0
+    assert counter.read_text().count("start") == 2
+    assert "The engine ended with code 3" in capsys.readouterr().out
     assert Engine.objects.get().state == Engine.State.DISABLED
 
 

@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from django.db.utils import OperationalError
 
 from console import launching, supervise
@@ -94,7 +95,7 @@ class Command(BaseCommand):
         engine = replica.engine
 
         async def before_stop() -> None:
-            await asyncio.to_thread(launched.withdraw, replica, actor=actor, reason=REASON)
+            await asyncio.to_thread(self._withdraw, replica, actor)
             draining = asyncio.ensure_future(
                 launching.drain(
                     engine.name, engine.kind, made.url, engine.served_model, seconds=seconds, say=self.stdout.write
@@ -110,6 +111,13 @@ class Command(BaseCommand):
             lambda: LocalProcess(made.words, made.log, lambda text: self.stdout.write(text, ending="")),
             until=until, before_stop=before_stop, say=self.stdout.write, stop_seconds=made.stop_seconds,
         )  # fmt: skip
+
+    def _withdraw(self, replica: Replica, actor: Actor) -> None:
+        """In a thread of its own, whose connection ends with it."""
+        try:
+            launched.withdraw(replica, actor=actor, reason=REASON)
+        finally:
+            connection.close()
 
     def _replica(self, engine: str) -> Replica:
         replica = launched.replica_of(engine)

@@ -82,6 +82,7 @@ def test_every_setting_has_a_group_and_one_sentence() -> None:
         (profile(speculative="eagle", draft_model="/e", lookup_tokens=3), "Longest match: only with speculation by"),
         (profile(max_num_seqs=64, batched_tokens=32), "Batched tokens: at least the concurrency"),
         (profile(chunked_prefill=False, batched_tokens=512, context_length=4096), "without chunked prefill"),
+        (profile(sleep_mode=True, host="0.0.0.0"), "Listens on: sleep mode opens addresses"),  # noqa: S104
         (profile(colour="red"), "There is no setting colour"),
         (profile("ollama"), "Engines of kind ollama are not started from here"),
     ],

@@ -128,6 +128,11 @@ def test_a_unit_lets_other_machines_in_and_holds_no_key() -> None:
     assert "ExecStart=/opt/vllm/bin/vllm serve /models/m" in text
 
 
+def test_a_unit_with_sleep_mode_lets_nobody_in_by_itself() -> None:
+    assert "--host 127.0.0.1" in unit(profile(sleep_mode=True), "chat")
+    assert "--host 10.0.0.7" in unit(profile(sleep_mode=True, host="10.0.0.7"), "chat")
+
+
 def test_a_unit_escapes_what_systemd_would_read() -> None:
     text = unit(profile(model='/models/50% "big" $HOME\\x'), "odd")
     assert r'"/models/50%% \"big\" $$HOME\\x"' in text
