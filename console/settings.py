@@ -29,6 +29,7 @@ ENGINE_NETWORKS = parse_networks(env.text("ENGINE_NETWORKS")) or DEFAULT_NETWORK
 ENVIRONMENT_NAME = env.text("ENVIRONMENT_NAME", "local")
 REDIS_URL = env.text("REDIS_URL")
 OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
+GATE_SAMPLE_DAYS = env.number("GATE_SAMPLE_DAYS", 90, high=36500)
 
 # Secrets
 SECRET_KEY = env.secret("SECRET_KEY", DATA_DIR, make=get_random_secret_key)

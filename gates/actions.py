@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from engines.actors import BOOTSTRAP, Actor
 from engines.models import Engine
-from gates import journal, runs
+from gates import journal, runs, thinning
 from gates import policy as policies
 from gates.models import GateEvent, GatePolicy, GateRun
 from gates.policy import Policy
@@ -187,6 +187,8 @@ def resume(run: GateRun, *, actor: Actor, reason: str = "", hand_to_worker: bool
     )  # fmt: skip
     if not moved:
         raise WrongState("The run changed at this moment; try again.")
+    if gone := thinning.gone_words(run):
+        raise WrongState(f"{gone} Start a new run.")
     journal.record(run.pk, before, State.QUEUED, reason or "resumed", now, actor=actor)
     GateEvent.objects.create(run=run, at=now, kind="resume", text=f"{actor.name} resumed the run.")
     journal.announce(run.pk, "gate.resume", actor=actor, reason=reason, before=before, after=State.QUEUED)

@@ -25,6 +25,9 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 BUNDLE = "engine-console/gate-evidence/v1"
+NO_SAMPLES = (
+    "The samples were deleted before this file was made: only the signature is checked, nothing is judged again."
+)
 
 
 class BadEvidence(ValueError):
@@ -122,7 +125,7 @@ def encode(payload_type: str, payload: bytes) -> bytes:
 
 
 def verify(
-    envelope: Mapping[str, Any], public_key: Ed25519PublicKey, samples: Sequence[Sample], policy: Policy
+    envelope: Mapping[str, Any], public_key: Ed25519PublicKey, samples: Sequence[Sample] | None, policy: Policy
 ) -> Verification:
     """Checks the signature, then judges the samples again and compares digests. Raises BadEvidence."""
     payload, problems = _opened(envelope, public_key)
@@ -130,6 +133,9 @@ def verify(
         signed = judging.from_json(json.loads(payload)["predicate"]["judgement"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadEvidence(f"The statement holds no judgement: {error}") from error
+    if samples is None:
+        problems += _unlike(signed, signed)
+        return Verification(problems=(*problems, NO_SAMPLES), signed=signed, judged=signed)
     judged = judging.judge(
         samples,
         policy,
@@ -143,19 +149,23 @@ def verify(
     return Verification(problems=tuple(problems), signed=signed, judged=judged)
 
 
-def pack(envelope: Mapping[str, Any], policy: Policy, samples: Sequence[Sample]) -> bytes:
-    """One file that can be verified anywhere: envelope, policy and samples. The key travels by another way."""
-    rows = [sample_to_json(sample) for sample in samples]
+def pack(envelope: Mapping[str, Any], policy: Policy, samples: Sequence[Sample] | None) -> bytes:
+    """One file that can be verified anywhere: envelope, policy and samples. The key travels by another way.
+
+    `samples` None: they were deleted, and the statement is all that is left.
+    """
+    rows = None if samples is None else [sample_to_json(sample) for sample in samples]
     return _canonical({"kind": BUNDLE, "envelope": envelope, "policy": policies.to_json(policy), "samples": rows})
 
 
-def unpack(body: bytes) -> tuple[dict[str, Any], Policy, list[Sample]]:
+def unpack(body: bytes) -> tuple[dict[str, Any], Policy, list[Sample] | None]:
     """Raises BadEvidence."""
     try:
         parts = json.loads(body)
         if parts["kind"] != BUNDLE:
             raise BadEvidence(f"This file is no evidence of a gate run: its kind is {parts['kind']}.")
-        samples = [sample_from_json(row) for row in parts["samples"]]
+        rows = parts["samples"]
+        samples = None if rows is None else [sample_from_json(row) for row in rows]
         return dict(parts["envelope"]), policies.from_json(parts["policy"]), samples
     except (KeyError, TypeError, ValueError) as error:
         raise BadEvidence(f"This file is no evidence of a gate run: {error}") from error

@@ -87,13 +87,21 @@ def read(phase: Phase, policy: Policy, samples: Sequence[Sample], end: PhaseEnd 
     )
 
 
-def _extent(phase: Phase, own: Sequence[Sample], end: PhaseEnd | None) -> tuple[Extent, str]:
+def ended(end: PhaseEnd | None) -> tuple[Extent, str]:
+    """How far the phase got, as its own end says; whether every request has a record only its samples can tell."""
     if end is None:
         return Extent.NOT_RUN, "the phase was not run"
     if end.curtailed:
         return Extent.CURTAILED, f"the phase was stopped early because it could no longer pass ({end.curtailed})"
     if not end.complete:
         return Extent.INCOMPLETE, "the phase did not run to its end"
-    if phase != Phase.STEP and len({sample.index for sample in own}) != end.planned:
-        return Extent.INCOMPLETE, f"{len(own):,} of {end.planned:,} planned requests have a record"
     return Extent.WHOLE, ""
+
+
+def _extent(phase: Phase, own: Sequence[Sample], end: PhaseEnd | None) -> tuple[Extent, str]:
+    found, why = ended(end)
+    if end is not None and found == Extent.WHOLE and phase != Phase.STEP:
+        recorded = len({sample.index for sample in own})
+        if recorded != end.planned:
+            return Extent.INCOMPLETE, f"{len(own):,} of {end.planned:,} planned requests have a record"
+    return found, why

@@ -10,6 +10,7 @@ import orjson
 
 from gates import findings, throughput, wording
 from gates import policy as policies
+from gates.backlog import engine_words
 from gates.extent import Extent, Measured, read
 from gates.load.samples import Sample, SampleOutcome
 from gates.load.samples import to_json as sample_json
@@ -27,6 +28,7 @@ from gates.verdict import (
 )
 
 RULES = 1  # raised when the same samples would be judged otherwise
+NOT_THE_ENGINE = "by no fault of the engine. "
 PROSE = ("reason", "sentence", "what_would_change")
 
 
@@ -124,18 +126,21 @@ def _finding(body: Mapping[str, Any]) -> Finding:
 
 
 def _breaches(parts: Sequence[Measured], generator: Sequence[GeneratorHealth]) -> dict[str, str]:
-    """Phase → why its evidence is unusable. A phase whose generator nobody watched is unusable as well."""
+    """Phase → whose fault it is that its evidence is unusable. So is a phase whose generator nobody watched."""
     health = {entry.phase: entry for entry in generator}
     broken: dict[str, str] = {}
     for part in parts:
         own = health.get(part.phase.value)
         not_sent = sum(sample.outcome == SampleOutcome.NOT_SENT for sample in part.counted)
-        if own is not None and own.breaches:
-            broken[part.phase.value] = "; ".join(own.breaches)
+        engine = engine_words(part, own)
+        if engine:
+            broken[part.phase.value] = engine
+        elif own is not None and own.breaches:
+            broken[part.phase.value] = NOT_THE_ENGINE + "; ".join(own.breaches)
         elif not_sent:
-            broken[part.phase.value] = f"{wording.plural(not_sent, 'request')} could not be sent."
+            broken[part.phase.value] = f"{NOT_THE_ENGINE}{wording.plural(not_sent, 'request')} could not be sent."
         elif own is None and part.extent in (Extent.WHOLE, Extent.CURTAILED):
-            broken[part.phase.value] = "The load generator left no record of its own health."
+            broken[part.phase.value] = f"{NOT_THE_ENGINE}The load generator left no record of its own health."
     return broken
 
 
@@ -150,7 +155,7 @@ def _verdict(parts: Sequence[Measured], found: Sequence[Finding], broken: Mappin
         return Verdict.INVALID, "No request was measured: no data is never a pass."
     if broken:
         phase, why = next(iter(broken.items()))
-        return Verdict.INVALID, f"{phase.upper()}: the evidence is unusable, by no fault of the engine. {why}"
+        return Verdict.INVALID, f"{phase.upper()}: the evidence is unusable, {why}"
     verdict = min((finding.verdict for finding in found), key=SEVERITY.index)
     if verdict == Verdict.PASSED:
         weak = sum(finding.grade in (Grade.THIN, Grade.DOUBTFUL) for finding in found)

@@ -7,7 +7,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
-from gates import evidence, records
+from gates import evidence, records, thinning
 from gates.compare import Comparison, compare
 from gates.judge import from_json
 from gates.load.samples import to_lines
@@ -25,6 +25,8 @@ RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "junit": junit.render,
 }
 FORMS = ("json", *RENDERERS, "samples", "evidence")
+# Made from the judgement alone, so they outlast the samples.
+LASTING = frozenset({"markdown", "junit", "evidence"})
 
 
 def judgement_of(run: GateRun) -> Judgement:
@@ -42,14 +44,17 @@ def record_of(run: GateRun) -> Record:
 
 
 def render(run: GateRun, form: str) -> bytes:
-    """One of FORMS, as the bytes of a file."""
+    """One of FORMS, as the bytes of a file. Raises thinning.Gone for one that needs samples which were deleted."""
+    if form not in LASTING or not run.judgement:
+        thinning.require(run)
     record, judgement = record_of(run), judgement_of(run)
     if form == "samples":
         return to_lines(record.samples)
     if form == "evidence":
         facts = {"id": run.pk, "started_at": _stamp(run.started_at), "finished_at": _stamp(run.finished_at)}
         statement = evidence.statement(judgement, target=run.target, fingerprint=run.fingerprint, run=facts)
-        return evidence.pack(evidence.sign(statement, evidence_key()), record.policy, record.samples)
+        samples = None if thinning.gone_since(run) else record.samples
+        return evidence.pack(evidence.sign(statement, evidence_key()), record.policy, samples)
     document = build(facts_of(run, record.policy), judgement, record.samples)
     if form == "json":
         return orjson.dumps(document, option=orjson.OPT_INDENT_2)
@@ -85,6 +90,7 @@ def facts_of(run: GateRun, policy: Policy) -> RunFacts:
         reproduce=f"manage.py gate run --policy {policy.name} --{run.target_kind} {run.target} --seed {run.seed}",
         machine=str(run.fingerprint.get("measured_on", "")),
         key_id=evidence.key_id(evidence_key().public_key()),
+        samples_gone=thinning.gone_words(run),
     )
 
 
@@ -98,7 +104,7 @@ def _restart(row: GatePhase) -> str:
 def _comparisons(run: GateRun) -> list[tuple[str, Comparison]]:
     """With the run that was named as its baseline."""
     other = run.baseline
-    if other is None or not other.judgement:
+    if other is None or not other.judgement or thinning.gone_since(other) or thinning.gone_since(run):
         return []
     found = compare(judgement_of(other), record_of(other).samples, judgement_of(run), record_of(run).samples)
     return [(f"run {other.pk} of {other.target}", found)]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from engines.actors import Actor
 from engines.models import Engine
 from gates import actions as gate_actions
-from gates import approvals, releases
+from gates import approvals, releases, thinning
 from gates import release_evidence as evidence
 from gates import release_journal as journal
 from gates.approvals import Refused
@@ -62,7 +62,9 @@ def create_release(
     journal.announce(release, "release.create", actor=actor, reason=note, before={})
     _supersede(release, actor=actor)
     run = gate_run or _start_gate(rules, candidate, release, actor)
-    return journal.move(release, State.GATING, actor=actor, reason=f"Gate run {run.pk}.", gate_run=run)
+    return journal.move(
+        release, State.GATING, actor=actor, reason=f"Gate run {run.pk}.", gate_run=run, evidence=_named(run)
+    )
 
 
 @transaction.atomic
@@ -73,7 +75,7 @@ def rerun_gate(release: Release, *, actor: Actor) -> Release:
     run = _start_gate(evidence.policy_of(release), release.candidate, release, actor)
     return _move(
         release, State.GATING, actor=actor, reason=f"Gate run {run.pk}.", gate_run=run, waiver={},
-        fingerprint=fingerprint, candidate_digest=evidence.digest(fingerprint),
+        fingerprint=fingerprint, candidate_digest=evidence.digest(fingerprint), evidence=_named(run),
     )  # fmt: skip
 
 
@@ -195,9 +197,16 @@ def _check_evidence(
         raise Refused(f"Gate run {run.pk} went by policy {run.policy.name}, this release asks for {rules.gate_policy}.")
     if run.finished_at is None or now - run.finished_at > timedelta(seconds=rules.evidence_seconds):
         raise Refused(f"Gate run {run.pk} is too old.")
+    if gone := thinning.gone_words(run):
+        raise Refused(f"{gone} Nobody could judge it again.")
     tested = (run.fingerprint.get("engines") or [{}])[0]
     if evidence.digest(tested) != evidence.digest(fingerprint):
         raise Refused(f"{candidate} has changed since gate run {run.pk}.")
+
+
+def _named(run: GateRun) -> dict[str, int]:
+    """Of a transition: the run that a release went by, though another may follow."""
+    return {"gate_run": run.pk}
 
 
 def _start_gate(rules: ReleasePolicy, candidate: str, release: Release, actor: Actor) -> GateRun:

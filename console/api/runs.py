@@ -10,12 +10,13 @@ from console.api.errors import ApiError
 from console.api.schemas import Error, Queued, Run, RunRequest
 from console.pages import gates_report
 from console.permissions import Capability
-from gates import actions, outputs
+from gates import actions, outputs, thinning
 from gates.models import GateRun
 from gates.runs import VERDICTS
 
 router = Router(tags=["gates"])
 REFUSALS = {401: Error, 403: Error, 404: Error, 409: Error}
+GONE = {**REFUSALS, 410: Error}
 REASON = "control API"
 
 
@@ -64,20 +65,21 @@ def resume(request: HttpRequest, run: int) -> Status[Queued]:
     return Status(202, _queued(found))
 
 
-@router.get("/{int:run}/report.json", response={200: dict, **REFUSALS}, summary="The report of a run that has ended")
+@router.get("/{int:run}/report.json", response={200: dict, **GONE}, summary="The report of a run that has ended")
 def report(request: HttpRequest, run: int) -> HttpResponse:
     require(request, Capability.VIEW)
     found = _find(run)
     if found.state not in VERDICTS:
         raise ApiError(409, "not_finished", f"Gate run {run} is {found.state}; it has no report yet.")
+    _require_samples(found)
     return HttpResponse(outputs.render(found, "json"), content_type="application/json")
 
 
-@router.get("/{int:run}/samples.jsonl", response={200: str, **REFUSALS}, summary="One JSON object for each request")
+@router.get("/{int:run}/samples.jsonl", response={200: str, **GONE}, summary="One JSON object for each request")
 def samples(request: HttpRequest, run: int) -> HttpResponseBase:
     """Also of a run that still goes on: what was stored so far."""
     require(request, Capability.VIEW)
-    _find(run)
+    _require_samples(_find(run))
     return gates_report.samples(request, run)
 
 
@@ -86,6 +88,14 @@ def _find(number: int) -> GateRun:
     if run is None:
         raise ApiError(404, "unknown_run", f"There is no gate run {number}.")
     return run
+
+
+def _require_samples(run: GateRun) -> None:
+    """Raises ApiError once they were deleted."""
+    try:
+        thinning.require(run)
+    except thinning.Gone as gone:
+        raise ApiError(410, "samples_deleted", str(gone)) from gone
 
 
 def _queued(run: GateRun) -> Queued:

@@ -13,6 +13,7 @@ from console.charts import gate as drawing
 from console.pages.gates_data import points_of
 from console.pages.gates_points import BUCKET_SECONDS, downsample
 from console.pages.gates_words import FINDING_TONES, FINDING_WORDS, OBJECTIVES, in_words, tone, value, word
+from gates import thinning
 from gates.compare import Comparison, Row, Word
 from gates.compare import compare as compare_runs
 from gates.judge import from_json
@@ -55,6 +56,7 @@ def compared(a: GateRun, b: GateRun, *, override: bool) -> dict[str, Any]:
         "subject_changes": differences(*subjects),
         "rows": [compared_row(row) for row in found.rows] if found else [],
         "judged": found is not None,
+        "gone": [words for words in map(thinning.gone_words, (a, b)) if words],
         "charts": charts(a, b, policy_of(b)),
     }
 

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from console.pages.gates_data import attempts, health_of
 from console.pages.gates_words import row
 from gates import windows
+from gates.backlog import only_held_back
 from gates.judge import end_from_json, judge, to_json
 from gates.load.samples import Sample
 from gates.models import GatePhase, GateRun
@@ -129,5 +130,7 @@ def marks(samples: list[Sample], policy: Policy) -> list[str]:
 
 
 def _fitness(health: GeneratorHealth) -> dict[str, Any]:
-    breached = bool(health.breaches)
-    return {"health": health, "tone": "fail" if breached else "ok", "word": "Unfit" if breached else "Fit"}
+    tone, word = ("fail", "Unfit") if health.breaches else ("ok", "Fit")
+    if health.breaches and only_held_back(health):
+        tone, word = "warn", "Held back"
+    return {"health": health, "tone": tone, "word": word}

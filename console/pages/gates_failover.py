@@ -1,8 +1,8 @@
 """Failover gates: start one, watch it, read what clients saw under each fault."""
 
+from functools import partial
 from typing import Any, cast
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from console.forms.failover import FailoverForm
 from console.models import User
+from console.pages.gates_acts import attempt
 from console.pages.gates_words import tone, word
 from console.permissions import Capability, may, requires
 from engines.models import Engine
@@ -71,13 +72,9 @@ def failover_json(_request: HttpRequest, run: int) -> JsonResponse:
 @requires(Capability.OPERATE)
 def cancel(request: HttpRequest, run: int) -> HttpResponse:
     """Safe: it only takes load and fault away. No question is asked."""
-    try:
-        actions.request_cancel(get_object_or_404(FailoverRun, pk=run), actor=cast("User", request.user).actor)
-    except actions.NotRunning as over:
-        messages.warning(request, str(over))
-    else:
-        messages.success(request, f"Failover run {run}: cancel asked for. The stand-in and its route are removed.")
-    return redirect("console:gate-failover", run)
+    done = f"Failover run {run}: cancel asked for. The stand-in and its route are removed."
+    act = partial(actions.request_cancel, get_object_or_404(FailoverRun, pk=run))
+    return attempt(request, act, refused=actions.NotRunning, done=done, page="gate-failover", number=run)
 
 
 def context(request: HttpRequest, form: FailoverForm) -> dict[str, Any]:

@@ -1,22 +1,24 @@
 """One gate run, live: its page, the parts that move, the points of its charts, abort and resume."""
 
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
-from django.contrib import messages
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from console.models import User
+from console.pages.gates_acts import attempt
 from console.pages.gates_criteria import criteria
 from console.pages.gates_data import points_of
 from console.pages.gates_live import now_of
 from console.pages.gates_points import drawn
+from console.pages.gates_report import FORMS
 from console.permissions import Capability, requires
 from engines.models import Engine
-from gates import actions
+from gates import actions, outputs, thinning
 from gates.models import GateRun
 from gates.records import policy_of
 from gates.runs import OVER
@@ -68,25 +70,28 @@ def points(request: HttpRequest, run: int) -> JsonResponse:
 @requires(Capability.OPERATE)
 def abort(request: HttpRequest, run: int) -> HttpResponse:
     """Safe: it only takes load away. No question is asked."""
-    try:
-        actions.request_cancel(load(run), actor=cast("User", request.user).actor)
-    except actions.WrongState as wrong:
-        messages.warning(request, str(wrong))
-    else:
-        messages.success(request, f"Gate run {run}: abort asked for. Load stops within 2 s; samples are kept.")
-    return redirect("console:gate-run", run)
+    done = f"Gate run {run}: abort asked for. Load stops within 2 s; samples are kept."
+    act = partial(actions.request_cancel, load(run))
+    return attempt(request, act, refused=actions.WrongState, done=done, page="gate-run", number=run)
 
 
 @require_POST
 @requires(Capability.OPERATE)
 def resume(request: HttpRequest, run: int) -> HttpResponse:
-    try:
-        actions.resume(load(run), actor=cast("User", request.user).actor)
-    except actions.WrongState as wrong:
-        messages.warning(request, str(wrong))
-    else:
-        messages.success(request, f"Gate run {run} is queued again. Finished phases are kept.")
-    return redirect("console:gate-run", run)
+    done = f"Gate run {run} is queued again. Finished phases are kept."
+    act = partial(actions.resume, load(run))
+    return attempt(request, act, refused=actions.WrongState, done=done, page="gate-run", number=run)
+
+
+@require_POST
+@requires(Capability.OPERATE)
+def keep(request: HttpRequest, run: int) -> HttpResponse:
+    """`on` empty: the samples are no longer kept. Nothing is deleted here."""
+    on = bool(request.POST.get("on"))
+    until = "for ever" if on else f"for {settings.GATE_SAMPLE_DAYS} days after its end"
+    done = f"The samples of gate run {run} are kept {until}."
+    act = partial(thinning.keep, load(run), on=on)
+    return attempt(request, act, refused=thinning.Gone, done=done, page="gate-run", number=run)
 
 
 def head_context(run: GateRun) -> dict[str, Any]:
@@ -96,23 +101,29 @@ def head_context(run: GateRun) -> dict[str, Any]:
         "run": run,
         "policy": policy,
         "now": now_of(run, policy, now=now),
+        "gone": thinning.gone_words(run),
         "engine": Engine.objects.filter(name=run.target).first() if run.target_kind == GateRun.Target.ENGINE else None,
         "as_of": now,
     }
 
 
 def detail_context(run: GateRun) -> dict[str, Any]:
-    return {"run": run, "as_of": timezone.now(), **criteria(run)}
+    return {"run": run, "as_of": timezone.now(), "gone": thinning.gone_words(run), **criteria(run)}
 
 
 def log_context(run: GateRun) -> dict[str, Any]:
+    gone = thinning.gone_words(run)
     return {
         "run": run,
         "polling": run.state not in OVER,
         "phases": run.phases.order_by("started_at"),
         "events": run.events.order_by("-pk")[:SHOWN_EVENTS],
         "transitions": run.transitions.order_by("-pk")[:SHOWN_EVENTS],
-        "report_forms": ("html", "md", "json", "xml", "evidence"),
+        "report_forms": [form for form, (name, _) in FORMS.items() if name in outputs.LASTING or not gone],
+        "gone": gone,
+        "kept": thinning.why_kept(run),
+        "may_keep": not thinning.is_evidence(run),
+        "sample_days": settings.GATE_SAMPLE_DAYS,
     }
 
 
@@ -124,4 +135,5 @@ urlpatterns: list[URLPattern] = [
     path("gates/<int:run>/points.json", points, name="gate-run-points"),
     path("gates/<int:run>/abort/", abort, name="gate-run-abort"),
     path("gates/<int:run>/resume/", resume, name="gate-run-resume"),
+    path("gates/<int:run>/keep/", keep, name="gate-run-keep"),
 ]

@@ -1,5 +1,6 @@
 """Studies: capacity searches and A/Bs of two engines: the list, one study as it grows, starting and cancelling."""
 
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import messages
@@ -12,6 +13,7 @@ from console import numbers
 from console.charts import study as drawing
 from console.forms.studies import AbForm, CapacityForm, StudyForm
 from console.models import User
+from console.pages.gates_acts import attempt
 from console.pages.gates_start import traffic_of
 from console.permissions import Capability, requires
 from engines.models import Engine
@@ -76,13 +78,9 @@ def study_start(request: HttpRequest, kind: str) -> HttpResponse:
 @requires(Capability.OPERATE)
 def study_cancel(request: HttpRequest, study: int) -> HttpResponse:
     """Safe: it only takes load away. No question is asked."""
-    try:
-        studies.request_cancel(get_object_or_404(GateStudy, pk=study), actor=cast("User", request.user).actor)
-    except actions.WrongState as wrong:
-        messages.warning(request, str(wrong))
-    else:
-        messages.success(request, f"Study {study}: cancel asked for. What was measured is kept.")
-    return redirect("console:gate-study", study)
+    done = f"Study {study}: cancel asked for. What was measured is kept."
+    act = partial(studies.request_cancel, get_object_or_404(GateStudy, pk=study))
+    return attempt(request, act, refused=actions.WrongState, done=done, page="gate-study", number=study)
 
 
 def start_form(kind: str, data: Any = None, *, initial: dict[str, str] | None = None) -> StudyForm:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 
 from console.forms.gates import ObjectivesForm, objective_values
 from console.pages.gates_words import row
+from gates import thinning
 from gates.compare import what_if as rejudge
 from gates.judge import from_json, to_json
 from gates.models import GateRun
@@ -23,9 +24,15 @@ def what_if(request: HttpRequest, run: int) -> HttpResponse:
     policy = policy_of(found)
     given = request.GET if "ttft_p95" in request.GET else None
     form = ObjectivesForm(given, initial=objective_values(policy.objectives))
-    record = read(found)
-    context: dict[str, Any] = {"run": found, "policy": policy, "form": form, "kept": bool(record.samples)}
-    if record.samples and form.is_valid():
+    record, gone = read(found), thinning.gone_words(found)
+    context: dict[str, Any] = {
+        "run": found,
+        "policy": policy,
+        "form": form,
+        "kept": bool(record.samples) and not gone,
+        "gone": gone,
+    }
+    if context["kept"] and form.is_valid():
         draft = replace(policy, objectives=form.objectives())
         judged = from_json(found.judgement) if found.judgement else judged_again(found)
         context["draft"] = to_json(rejudge(judged, record.samples, policy, draft))

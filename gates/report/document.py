@@ -1,14 +1,14 @@
 """The report of a run as one JSON document, in the order in which it is read. The other forms are drawn from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from typing import Any
 
 from gates import policy as policies
 from gates import wording
 from gates.compare import Comparison
-from gates.extent import Extent, Measured, read
+from gates.extent import Extent, Measured, ended, read
 from gates.judge import RULES
 from gates.load.samples import Sample
 from gates.policy import Phase, Policy
@@ -49,17 +49,22 @@ class RunFacts:
     reproduce: str = ""
     machine: str = ""
     key_id: str = ""
+    # When the samples were deleted, in words; empty while they are there.
+    samples_gone: str = ""
 
 
 def build(facts: RunFacts, judgement: Judgement, samples: Sequence[Sample]) -> dict[str, Any]:
     """Plain JSON values; times in seconds; a value of null with n > 0 is infinite (or, if undecided, unknown)."""
     ends = {end.phase: end for end in judgement.phases}
     parts = [read(phase, facts.policy, samples, ends.get(phase.value)) for phase in facts.policy.phases]
+    if facts.samples_gone:
+        parts = [replace(part, extent=ended(ends.get(part.phase))[0]) for part in parts]
     return {
         "schema": SCHEMA,
         "complete": all(part.extent in (Extent.WHOLE, Extent.CURTAILED) for part in parts),
         "verdict": judgement.verdict.value,
         "reason": judgement.reason,
+        "samples_gone": facts.samples_gone,
         "what_would_change": turning_point(judgement),
         "run": _run(facts),
         "candidate": _candidate(facts),

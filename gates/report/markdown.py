@@ -18,6 +18,8 @@ def render(document: Mapping[str, Any]) -> str:
         head += [f"**What would change it:** {_text(document['what_would_change'])}", ""]
     if not document["complete"]:
         head += ["**Incomplete:** not every phase ran to its end.", ""]
+    if document["samples_gone"]:
+        head += [f"**Samples gone:** {_text(document['samples_gone'])} This is what was judged.", ""]
     tail = [*_generator(document["generator"]), *_digests(document)]
     room = LINES - len(head) - len(tail)
     return "\n".join([*head, *_table(document["objectives"], room), *tail]) + "\n"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from gates import evidence, outputs
+from gates import evidence, outputs, thinning
 from gates.models import GateRun
 
 
@@ -32,6 +32,8 @@ class Command(BaseCommand):
         if run is None or not run.judgement:
             raise CommandError(f"There is no judged run {options['run']}.")
         options["file"].write_bytes(outputs.render(run, "evidence"))
+        if words := thinning.gone_words(run):
+            self.stderr.write(f"{words} The file holds the signed statement alone.")
 
     def verify(self, options: dict[str, Any]) -> None:
         try:
@@ -45,7 +47,7 @@ class Command(BaseCommand):
             self.stderr.write(problem)
         if not found.holds:
             raise CommandError("The evidence does not hold.")
-        self.stdout.write(f"It holds: {found.judged.verdict}, {len(samples)} samples, {found.judged.digest}")
+        self.stdout.write(f"It holds: {found.judged.verdict}, {len(samples or ())} samples, {found.judged.digest}")
 
     def key(self, _options: dict[str, Any]) -> None:
         self.stdout.write(evidence.public_pem(outputs.evidence_key()).decode().strip())

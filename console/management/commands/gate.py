@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from console.gate_pipeline import EXIT, INFRASTRUCTURE, Pipeline, WillNotStart
 from console.gate_studies import StudyVerbs, add_verbs
 from console.terminal import local_actor
-from gates import actions, outputs, records
+from gates import actions, outputs, records, thinning
 from gates.execute import execute
 from gates.models import GateRun
 
@@ -91,6 +91,11 @@ class Command(StudyVerbs):
         run = self._find(options["run"])
         if not run.judgement:
             raise CommandError(f"Run {run.pk} is {run.state}: it was not judged.", returncode=INFRASTRUCTURE)
+        if gone := thinning.gone_words(run):
+            words = (
+                f"{gone} It was judged {run.judgement['verdict']} {run.judgement['digest']} and cannot be judged again."
+            )
+            raise CommandError(words, returncode=INFRASTRUCTURE)
         again = records.judged_again(run)
         self.stdout.write(f"{again.verdict} {again.digest}")
         if (again.verdict.value, again.digest) != (run.judgement["verdict"], run.judgement["digest"]):

@@ -5,9 +5,11 @@ import socket
 
 import pytest
 
+from gates.backlog import backlog
+from gates.extent import read
 from gates.load.plan import SECOND
 from gates.load.samples import SampleOutcome
-from gates.policy import OpenLoop
+from gates.policy import OpenLoop, Phase
 from tests.fakes.engine import serve
 from tests.gates.load.kit import SPIKE, run, until, with_changes
 
@@ -119,9 +121,13 @@ async def test_a_slow_engine_slows_nothing_down_and_latency_counts_from_the_inte
 
 async def test_what_the_cap_keeps_back_is_not_sent_and_makes_the_generator_unfit():
     with serve(tokens=2, first_delay=0.6) as fake:
-        result, samples = await run(with_changes(SPIKE, in_flight_cap=5), fake.url)
+        policy = with_changes(SPIKE, in_flight_cap=5)
+        result, samples = await run(policy, fake.url)
     kept_back = [sample for sample in samples if sample.outcome is SampleOutcome.NOT_SENT]
     assert len(kept_back) == 15 == result.health.not_sent
     assert all(sample.sent_ns is None and sample.failed for sample in kept_back)
     assert any("15 requests were not sent" in breach for breach in result.health.breaches)
     assert fake.hits == 5
+    held = backlog(read(Phase.SPIKE, policy, samples, result.end))
+    assert held is not None
+    assert (held.unsent, held.unanswered) == (15, 5)
