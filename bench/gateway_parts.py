@@ -17,10 +17,11 @@ import uvloop
 from django.core.management import call_command
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - the benchmark is its own composition root
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: TID251
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased  # noqa: TID251
 
 from routing.gateway.app import Gateway
 from routing.gateway.doors import Options
+from routing.gateway.protocol import GatewayProtocol
 from routing.table import (
     EngineEntry,
     Health,
@@ -157,23 +158,24 @@ class BenchDoors:
 
 
 def serve_gateway(port: int, engine_port: int) -> None:
-    trace.set_tracer_provider(TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.01))))
+    trace.set_tracer_provider(TracerProvider(sampler=ParentBased(ALWAYS_ON)))
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "console.settings"}
         django.setup()
         call_command("migrate", verbosity=0)
-        gateway = Gateway(BenchDoors(engine_port), Options(gateway_id="bench", token_key=b"b" * 32))
+        gateway = Gateway(BenchDoors(engine_port), Options(gateway_id="bench", token_key=b"b" * 32, trace_ratio=0.01))
         uvicorn.run(
             gateway,
             host="127.0.0.1",
             port=port,
             loop="uvloop",
-            http="httptools",
+            http=GatewayProtocol,
             ws="none",
             access_log=False,
             log_level="warning",
             proxy_headers=False,
             server_header=False,
+            date_header=False,
         )
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from console import demo, env
 from console.demo import FIRST_START
 from console.models import Role, User
+from engines import profiles
 from engines.actions import EngineSpec
 from engines.actors import BOOTSTRAP
 from engines.models import Engine
@@ -103,6 +104,7 @@ def addresses() -> dict[str, str]:
 def start_demo() -> dict[str, Any]:
     """Idempotent: the first call makes the demo, later ones bring its addresses up to date."""
     seed_settings()
+    profiles.ensure_built_in()
     gate_actions.ensure_built_in()
     release_policies.ensure_built_in()
     facts = read_first_run()

@@ -40,7 +40,7 @@ def make_app() -> Celery:
                 "processed_folder": str(folder / "processed"),
             },
         )
-    app.autodiscover_tasks(["engines", "gates"])
+    app.autodiscover_tasks(["engines", "gates", "console"])
     return app
 
 

@@ -52,6 +52,7 @@ class Controller:
         self._notified = datetime.min.replace(tzinfo=UTC)
         self._notifying: asyncio.Task[None] | None = None
         self._objectives = moments.Objectives()
+        self._senders = send.OnePerChannel()
         self._walk = Walk()
         self._walked = datetime.min.replace(tzinfo=UTC)
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -94,7 +95,8 @@ class Controller:
         if now - self._notified < NOTIFY_EVERY or (self._notifying is not None and not self._notifying.done()):
             return
         self._notified = now
-        self._notifying = asyncio.create_task(sync_to_async(notify, thread_sensitive=False)(self._objectives, now))
+        work = sync_to_async(notify, thread_sensitive=False)
+        self._notifying = asyncio.create_task(work(self._objectives, self._senders, now))
 
     async def _leads(self, now: datetime) -> bool:
         close_stale = sync_to_async(close_old_connections)
@@ -152,14 +154,15 @@ def interval(replica: Replica) -> timedelta:
     return ABSENT_EVERY if absent else PROBE_EVERY
 
 
-def notify(objectives: moments.Objectives, now: datetime) -> None:
+def notify(objectives: moments.Objectives, senders: send.Run, now: datetime) -> None:
+    """One part that fails must not stop the others."""
     close_old_connections()
     try:
-        objectives.look(now)
-        outbox.collect(now)
-        send.due(now)
-    except DatabaseError:
-        log.exception("Notifications wait: the database did not take them.")
+        for part in (objectives.look, outbox.collect, lambda at: send.due(at, senders)):
+            try:
+                part(now)
+            except Exception:
+                log.exception("Notifications wait for the next turn.")
     finally:
         connection.close()
 

@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +14,7 @@ from engines import actions as engine_actions
 from engines.actions import EngineSpec
 from engines.actors import BOOTSTRAP
 from engines.hf.demo import SERVED_MODEL
+from engines.local import vllm_python
 from engines.models import Engine
 from routing import actions as routing_actions
 from routing import keys
@@ -54,11 +54,6 @@ class DemoEngine:
 HF_DEMO = DemoEngine(name="hf-demo", offset=0, weight=100)
 HF_DEMO_B = DemoEngine(name="hf-demo-b", offset=1, canary=True)
 VLLM_DEMO = DemoEngine(name="vllm-demo", offset=2, kind=Engine.Kind.VLLM.value, role=RouteRole.STANDBY)
-
-
-def vllm_python() -> Path:
-    """The interpreter of the environment that `make vllm` provides."""
-    return Path(settings.BASE_DIR) / ".venv-vllm" / "bin" / "python"
 
 
 def vllm_wanted() -> bool:

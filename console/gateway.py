@@ -68,6 +68,7 @@ def make_gateway() -> Gateway:
     options = Options(
         gateway_id=gateway_id,
         token_key=settings.INTERNAL_TOKEN_KEY.encode(),
+        trace_ratio=telemetry.trace_ratio(),
         address_allowed=lambda address: is_allowed(address, settings.ENGINE_NETWORKS),
     )
     return Gateway(DatabaseDoors(gateway_id, telemetry.outcome_meter()), options)

@@ -20,6 +20,10 @@ RULES = {
     "fallback": "fallback",
     "fail_open": "nothing healthy, tried anyway",
 }
+POLICIES = {
+    "prefix_affinity": "replica by prefix affinity",
+    "least_outstanding": "replica by least outstanding tokens",
+}
 REASONS = {
     "unhealthy": "health below the limit",
     "saturated": "saturated",
@@ -33,6 +37,7 @@ REASONS = {
     "out_of_route": "takes no traffic of this route",
     "weight_zero": "weight 0 %",
     "tripped": "failed just now",
+    "lease_expired": "its release was not watched",
 }
 
 
@@ -74,7 +79,7 @@ def explain(body: Mapping[str, Any], slots: Mapping[str, int]) -> Why:
     return Why(
         engine=engine or "no engine",
         rule=rule_in_words(body.get("rule") or decision.get("refused") or "", canary=bool(body.get("canary"))),
-        sentence=decision.get("why") or "",
+        sentence=" ".join(filter(None, (decision.get("why"), decision.get("policy_why")))),
         facts=_facts(body, decision),
         rows=tuple(sorted(rows, key=lambda row: row.engine != engine)),
     )
@@ -93,6 +98,8 @@ def _facts(body: Mapping[str, Any], decision: Mapping[str, Any]) -> str:
         parts.append(f"{about}{tokens:,} input tokens".replace(",", "\u202f"))
     if body.get("arm"):  # elsewhere the bucket decided nothing
         parts.append(f"bucket {body['sticky_bucket']} of 10\u202f000 by {body.get('sticky_unit') or 'request'}")
+    if decision.get("policy") in POLICIES:
+        parts.append(POLICIES[decision["policy"]])
     parts.append(f"routing table {body.get('table_version')}, health snapshot {body.get('health_sequence')}")
     tried = body.get("attempts") or ()
     if len(tried) > 1:

@@ -14,6 +14,7 @@ from engines.client import HealthInput
 from engines.health import HealthScore, Limits
 from engines.http import HttpEngineClient
 from engines.models import Replica
+from engines.prefix_hits import Reading, keep, readings_from_json
 from engines.probe import Identity, ProbeResult, identity_from_json, identity_to_json, probe
 from routing import windows
 from routing.outcomes import Source
@@ -42,6 +43,7 @@ class Target:
     identity: Identity | None
     process_since: float | None = None
     passive: tuple[HealthInput, ...] = ()
+    lookups: tuple[Reading, ...] = ()
     tokens_age: float | None = None
 
 
@@ -79,6 +81,7 @@ def targets(replicas: list[Replica], *, settings: Settings, now: datetime) -> li
             process_since=replica.health.get("process_since"),
             identity=identity_from_json(replica.health.get("identity") or {}),
             passive=passive_inputs(replica, limits, now),
+            lookups=tuple(readings_from_json(replica.health.get("lookups"))),
             tokens_age=ages.get(replica.pk),
         )
         for replica in replicas
@@ -133,6 +136,12 @@ def record_of(seen: Seen) -> ProbeRecord:
         "process_since": seen.score.at if seen.result.restarted else seen.target.process_since,
         "probe_seconds": round(seen.result.seconds, 4),
         "load": {name: seen.result.value(name) for name in LOAD},
+        "lookups": keep(
+            () if seen.result.restarted else seen.target.lookups,
+            seen.score.at,
+            seen.result.value("prefix_hits"),
+            seen.result.value("prefix_queries"),
+        ),
     }
     return ProbeRecord(
         replica_id=seen.target.replica_id,

@@ -13,18 +13,25 @@ from console import demo, env
 from console.demo import DemoEngine
 from console.ports import Address
 from engines.hf.demo import MODEL_DIR, SERVED_MODEL
+from engines.local import vllm_python
 
 UNIX_PATH_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One program under supervisor. `stop_seconds` is how long it may take to finish its streams."""
+    """One program under supervisor. `stop_seconds` is how long it may take to finish its streams.
+
+    An end before `start_seconds` counts as failed: the next start waits a second longer each time. Output goes to
+    `log`, else to supervisord's own.
+    """
 
     name: str
     command: Sequence[str]
     stop_seconds: int = 10
     priority: int = 100
+    start_seconds: int = 2
+    log: Path | None = None
 
 
 def python(*arguments: str) -> tuple[str, ...]:
@@ -95,7 +102,7 @@ def vllm_command(port: int) -> tuple[str, ...]:
         "nice",
         "-n",
         "5",
-        str(demo.vllm_python()),
+        str(vllm_python()),
         *("-m", "vllm.entrypoints.cli.main", "serve", str(MODEL_DIR)),
         *("--served-model-name", SERVED_MODEL, "--host", "127.0.0.1", "--port", str(port)),
         *options,
@@ -129,6 +136,13 @@ def run_dir() -> Path:
     return folder
 
 
+def launched_dir() -> Path:
+    """Programs that were launched beside those of `make run`: a file each, read at start and reload."""
+    folder = run_dir() / "launched"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def socket_path() -> Path:
     """supervisor's control socket; Unix socket paths have a length limit."""
     path = run_dir() / "supervisor.sock"
@@ -140,6 +154,7 @@ def socket_path() -> Path:
 def supervisor_config(processes: Sequence[Process]) -> str:
     """Output goes to supervisord's own, so one terminal shows one log; each process writes its pid file."""
     folder, control = run_dir(), socket_path()
+    (launched_dir() / "none.conf").touch()  # supervisor warns of a pattern that matches nothing
     password = env.secret("SUPERVISOR_PASSWORD", Path(settings.DATA_DIR))
     head = f"""[supervisord]
 nodaemon = true
@@ -163,11 +178,15 @@ password = {password}
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[include]
+files = launched/*.conf
 """
-    return head + "".join(_program(process, folder) for process in processes)
+    return head + "".join(program(process) for process in processes)
 
 
-def _program(process: Process, folder: Path) -> str:
+def program(process: Process) -> str:
+    folder = run_dir()
     pid_file = folder / f"{process.name}.pid"
     pid, draft = shlex.quote(str(pid_file)), shlex.quote(f"{pid_file}.new")
     script = f"echo $$ > {draft}; mv {draft} {pid}; exec {shlex.join(process.command)}"
@@ -178,13 +197,19 @@ command = {command}
 directory = {settings.BASE_DIR}
 environment = PROCESS_NAME="{process.name}",PYTHONUNBUFFERED="1"
 autorestart = true
-startsecs = 2
+startsecs = {process.start_seconds}
 startretries = 1000000
 stopwaitsecs = {process.stop_seconds}
 stopasgroup = true
 killasgroup = true
 priority = {process.priority}
 redirect_stderr = true
-stdout_logfile = /dev/stdout
-stdout_logfile_maxbytes = 0
-"""
+{_log(process.log)}"""
+
+
+def _log(path: Path | None) -> str:
+    if path is None:
+        return "stdout_logfile = /dev/stdout\nstdout_logfile_maxbytes = 0\n"
+    return (
+        f"stdout_logfile = {str(path).replace('%', '%%')}\nstdout_logfile_maxbytes = 5MB\nstdout_logfile_backups = 1\n"
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
+from console.models import Delivery
 from engines.models import EngineCheck, HealthSample
 from gates import thinning
 from routing.models import Bucket, OutcomeRecord
@@ -16,6 +17,7 @@ OUTCOMES = timedelta(days=7)
 BUCKETS = timedelta(days=30)
 SAMPLES = timedelta(days=2)
 CHECKS = timedelta(hours=1)
+DELIVERIES = timedelta(days=30)
 # Deleted in slices, so that SQLite's one writer is never held for long.
 SLICE = 2000
 # A batch of samples is some kilobytes. So many slices at once: the controller has replicas to probe meanwhile.
@@ -27,6 +29,7 @@ def prune(now: datetime) -> None:
     delete_in_slices(Bucket.objects.filter(start__lt=now - BUCKETS))
     delete_in_slices(HealthSample.objects.filter(at__lt=now - SAMPLES))
     delete_in_slices(EngineCheck.objects.filter(started_at__lt=now - CHECKS))
+    delete_in_slices(Delivery.objects.filter(created_at__lt=now - DELIVERIES).exclude(state=Delivery.State.QUEUED))
     thin(now)
     forget_silent(now)
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource  # noqa: TID251
 from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251
 from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: TID251
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: TID251
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased  # noqa: TID251
 
 from console import env
 
@@ -39,9 +39,11 @@ def start(service: str) -> Stop:
     if not settings.OTLP_ENDPOINT:
         return lambda: None
     resource = Resource.create({"service.name": f"engine-console.{service}"})
-    # A client's own traceparent is continued, but it does not decide how much we record.
-    by_share = TraceIdRatioBased(env.decimal("TRACE_SAMPLE_RATIO", 0.01, high=1))
-    tracing = TracerProvider(resource=resource, sampler=ParentBased(by_share, remote_parent_sampled=by_share))
+    # A client's own traceparent is continued, but it does not decide how much we record. The gateway draws by itself
+    # which requests begin a trace.
+    by_share = TraceIdRatioBased(trace_ratio())
+    root = ALWAYS_ON if service == "gateway" else by_share
+    tracing = TracerProvider(resource=resource, sampler=ParentBased(root, remote_parent_sampled=by_share))
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(tracing)
     views = [
@@ -60,6 +62,11 @@ def start(service: str) -> Stop:
         metering.shutdown()
 
     return stop
+
+
+def trace_ratio() -> float:
+    """The share of requests that are traced; 0 where traces go nowhere."""
+    return env.decimal("TRACE_SAMPLE_RATIO", 0.01, high=1) if settings.OTLP_ENDPOINT else 0.0
 
 
 def outcome_meter() -> Callable[[Iterable[Mapping[str, Any]]], None]:

@@ -31,6 +31,7 @@ FIELDS: dict[str, Feature] = {
     "frequency_penalty": Feature.PENALTIES,
     "repetition_penalty": Feature.PENALTIES,
 }
+NONE: frozenset[Feature] = frozenset()
 NEUTRAL_NUMBERS = {
     "n": 1,
     "best_of": 1,
@@ -43,9 +44,8 @@ NEUTRAL_NUMBERS = {
 
 def required_features(operation: Operation, body: Mapping[str, Any]) -> frozenset[Feature]:
     """The features that `body` makes use of, best-effort ones included."""
-    return frozenset(
-        feature for name, feature in FIELDS.items() if name in body and not is_neutral(operation, name, body[name])
-    )
+    named = FIELDS.keys() & body.keys()  # most requests name none
+    return frozenset(FIELDS[name] for name in named if not is_neutral(operation, name, body[name])) if named else NONE
 
 
 def is_neutral(operation: Operation, name: str, value: Any) -> bool:

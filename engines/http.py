@@ -141,6 +141,11 @@ class HttpEngineClient:
             await self._check(response, "")
             return await read_all(response)
 
+    async def post(self, path: str, *, seconds: float) -> None:
+        """An act of the engine's own, like going to sleep. Raises EngineFailure unless it answers 200."""
+        async with deadline(seconds), self._exchange("POST", path) as response:
+            await self._check(response, "")
+
     async def models(self) -> Listing:
         return self.adapter.parse_models(decode(await self.get("/v1/models")))
 

@@ -65,6 +65,8 @@ class Replica(models.Model):
     sealed_key = models.TextField(blank=True, default="")
     # Name of the process when `make run` manages it; its URL is rewritten at each start.
     managed_by = models.CharField(max_length=63, blank=True, default="")
+    # SHA-256 of the launch profile it was started by; empty for one that was started elsewhere.
+    profile_digest = models.CharField(max_length=64, blank=True, default="")
     # engines.health state as JSON: score, breakdown, streak, identity of the process.
     health = models.JSONField(default=dict, blank=True)
     score = models.FloatField(null=True, blank=True)
@@ -112,3 +114,58 @@ class EngineCheck(models.Model):
 
     def __str__(self) -> str:
         return f"check {self.pk} of {self.url}"
+
+
+class ContractRun(models.Model):
+    """The last run of the contract against one engine, on one of its replicas. `rows` are findings as JSON."""
+
+    engine = models.OneToOneField(Engine, on_delete=models.CASCADE, related_name="contract")
+    url = models.CharField(max_length=300, blank=True, default="")
+    actor_name = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True, default="")
+    rows = models.JSONField(default=list, blank=True)
+
+    def __str__(self) -> str:
+        return f"contract of {self.engine.name}"
+
+
+class LaunchProfile(models.Model):
+    """One version of a launch profile. Immutable; editing writes the next number. `body` is engines.launch.profile."""
+
+    name = models.CharField(max_length=63, validators=[ENGINE_NAME])
+    number = models.PositiveIntegerField()
+    body = models.JSONField()
+    digest = models.CharField(max_length=64, db_index=True)
+    actor_name = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "number"], name="one_profile_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.number}"
+
+
+class TuningSweep(models.Model):
+    """One workload over a grid of a profile's settings. `options` and `points` are gates.sweep as JSON."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        STOPPED = "stopped", "Stopped"
+
+    profile = models.ForeignKey(LaunchProfile, on_delete=models.PROTECT, related_name="sweeps")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
+    options = models.JSONField()
+    points = models.JSONField(default=list, blank=True)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    actor_name = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    touched_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"sweep {self.pk} of {self.profile}"

@@ -4,3 +4,6 @@ from django.dispatch import Signal
 
 # action, subject, actor, reason, before, after (see engines.actions.announce)
 changed = Signal()
+
+# The same for what no gateway has to hear of: launch profiles. Only the audit listens.
+noted = Signal()

@@ -133,17 +133,9 @@ def check(policy: ReleasePolicy) -> None:
     if policy.blind_evaluations < 1 or policy.rollback_polls < 1:
         raise InvalidReleasePolicy("blind_evaluations and rollback_polls are 1 or more.")
     if policy.shadow is not None:
-        _check_shadow(policy.shadow)
+        # A policy must never say what the controller does not do.
+        raise InvalidReleasePolicy("shadow: there is no shadow stage yet; leave it out.")
     try:
         detector_settings.check(policy.detectors)
     except InvalidDetectors as bad:
         raise InvalidReleasePolicy(f"detectors: {bad}") from bad
-
-
-def _check_shadow(shadow: Shadow) -> None:
-    if not 1 <= shadow.percent <= 100:
-        raise InvalidReleasePolicy("shadow: percent is a whole number from 1 to 100.")
-    if shadow.dwell_seconds < 0 or shadow.min_samples < 1:
-        raise InvalidReleasePolicy("shadow: dwell is 0 s or more, samples 1 or more.")
-    if not 0 < shadow.max_error_rate <= 1 or not shadow.max_latency_ratio > 0:
-        raise InvalidReleasePolicy("shadow: the error rate is a share above 0, the latency ratio above 0.")

@@ -96,7 +96,9 @@ def _replica(engine: Engine, row: ReplicaRow) -> Replica:
 def identity(engine: Engine, rows: Sequence[ReplicaRow]) -> dict[str, Any]:
     """What makes an engine the one that was tested. Addresses only as a digest: a report may leave the house."""
     urls = "\n".join(sorted(row.url for row in rows))
+    profiles = sorted({row.profile_digest for row in rows} - {""})
     return {
+        **({"profiles": profiles} if profiles else {}),  # an engine started elsewhere keeps the digest that it had
         "engine": engine.name,
         "kind": engine.kind,
         "served_model": engine.served_model,

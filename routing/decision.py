@@ -1,7 +1,7 @@
 """What the rules decide from and what they decide: values only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -42,7 +42,10 @@ SOFT = frozenset({Reason.UNHEALTHY, Reason.SATURATED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """Everything about a request that the rules may look at. `required_context` is input plus max_tokens."""
+    """Everything about a request that the rules may look at. `required_context` is input plus max_tokens.
+
+    `expected_tokens` is the work it stands for: input and expected output. `leading` is how its text begins.
+    """
 
     request_id: str
     route: str
@@ -53,16 +56,23 @@ class RequestFacts:
     sticky_unit: str  # session, user or request
     explicit_engine: str | None = None
     features: frozenset[Feature] = frozenset()
+    expected_tokens: int = 0
+    leading: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaLoad:
-    """The gateway's own view of one replica, newer than any probe. Times are Unix seconds."""
+    """The gateway's own view of one replica, newer than any probe. Times are Unix seconds.
+
+    `pace` is seconds per token of work that it answered lately, as of `paced_at`.
+    """
 
     in_flight: int = 0
     in_flight_tokens: int = 0
     saturated_until: float = 0.0
     tripped: bool = False
+    pace: float | None = None
+    paced_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,8 @@ class Candidate:
 class Decision:
     """`order` lists (engine, replica id) to try, best first; attempts after the first are retries.
 
-    `arm` is the engine that the split assigned, None where no split took part.
+    `arm` is the engine that the split assigned, None where no split took part. `policy` and `policy_why` say how the
+    first replica was found among those of its engine, `beginnings` what its prefix cache holds afterwards.
     """
 
     route: str
@@ -97,6 +108,9 @@ class Decision:
     health_sequence: int
     input_tokens: int
     tokens_estimated: bool
+    policy: str
+    policy_why: str
+    beginnings: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def engine(self) -> str:
@@ -132,6 +146,8 @@ def to_json(decision: Decision) -> dict[str, Any]:
         "health_sequence": decision.health_sequence,
         "input_tokens": decision.input_tokens,
         "tokens_estimated": decision.tokens_estimated,
+        "policy": decision.policy,
+        "policy_why": decision.policy_why,
     }
 
 

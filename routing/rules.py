@@ -4,12 +4,14 @@ In order: explicit engine, long input or big model, split, fallback, fail open. 
 settings never outweighs a split; it leads the fallback order, and so decides where a route has no weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from routing.candidates import View, survey
 from routing.decision import SOFT, Candidate, Decision, Loads, Reason, RequestFacts, Rule, Unroutable
+from routing.policies.choice import Choice, choose
 from routing.policies.least_outstanding import rank
+from routing.policies.prefix_affinity import Placed
 from routing.split import assign, draw
 from routing.table import Health, Member, Role, RouteEntry, Table
 
@@ -19,6 +21,7 @@ FALLBACK_KINDS = ("custom",)
 
 CAPABILITY = frozenset({Reason.LACKS_FEATURE, Reason.CONTEXT_TOO_SHORT})
 OVERLOAD = frozenset({Reason.IN_FLIGHT_CAP, Reason.SATURATED})
+NOTHING_PLACED: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,17 @@ class _Case:
     table: Table
     health: Health
     loads: Loads
+    placed: Placed
+    now: float
     route: RouteEntry
     views: dict[str, View]
     bucket: int
     second: int
 
 
-def decide(facts: RequestFacts, table: Table, health: Health, loads: Loads, now: float) -> Decision:
+def decide(
+    facts: RequestFacts, table: Table, health: Health, loads: Loads, now: float, *, placed: Placed = NOTHING_PLACED
+) -> Decision:
     """Raises Unroutable when no engine may answer."""
     route = table.routes.get(facts.route)
     if route is None:
@@ -51,7 +58,7 @@ def decide(facts: RequestFacts, table: Table, health: Health, loads: Loads, now:
         for member in route.members
         if member.engine in table.engines
     }
-    case = _Case(facts, table, health, loads, route, views, bucket, second)
+    case = _Case(facts, table, health, loads, placed, now, route, views, bucket, second)
     if facts.explicit_engine is not None:
         return _explicit(case, facts.explicit_engine)
     return _preferred(case) or _by_split(case)
@@ -77,9 +84,8 @@ def _explicit(case: _Case, name: str) -> Decision:
 def _preferred(case: _Case) -> Decision | None:
     """Long inputs and big models go to the preferred kinds, among baseline and standby engines only."""
     stable = _stable(case)
-    limit = case.table.settings.long_input_tokens
-    if case.facts.input_tokens > limit:
-        rule, why = Rule.LONG_INPUT, f"{case.facts.input_tokens} input tokens are more than {limit}"
+    if case.facts.input_tokens > case.table.settings.long_input_tokens:
+        rule, why = Rule.LONG_INPUT, _long(case)
     elif any(view.engine.big_model for view in stable):
         rule, why = Rule.BIG_MODEL, "the model is a big one"
         stable = [view for view in stable if view.engine.big_model]
@@ -93,24 +99,40 @@ def _preferred(case: _Case) -> Decision | None:
     return _decision(case, rule, [able[0], *_fallbacks(case)], None, f"{best.name} is of kind {best.kind} and {why}.")
 
 
+def _long(case: _Case) -> str:
+    return f"{case.facts.input_tokens} input tokens are more than {case.table.settings.long_input_tokens}"
+
+
+def _missed(case: _Case) -> str:
+    """Why a preference that this request or route has came to nothing. Empty where there is none to speak of."""
+    missed = [view for view in _stable(case) if view.engine.kind in PREFERRED_KINDS and view.reasons]
+    if case.facts.input_tokens > case.table.settings.long_input_tokens:
+        why = _long(case)
+    else:
+        missed = [view for view in missed if view.engine.big_model]
+        why = "The model is a big one"
+    return f"{why}, but {'; '.join(map(_words, missed))}. " if missed else ""
+
+
 def _by_split(case: _Case) -> Decision:
     member = assign(case.route.members, case.bucket, case.second)
     arm = case.views.get(member.engine) if member else None
     if arm is not None and CAPABILITY.intersection(arm.reasons):
         member = None  # a request the arm cannot serve is no part of the experiment
     fallbacks = _fallbacks(case)
+    missed = _missed(case)
     if arm is not None and arm.eligible:
-        why = f"Bucket {case.bucket} of the split belongs to {arm.engine.name}."
+        why = f"{missed}Bucket {case.bucket} of the split belongs to {arm.engine.name}."
         return _decision(case, Rule.SPLIT, [arm, *fallbacks], member, why)
     if fallbacks:
         name = fallbacks[0].engine.name
         why = f"{_words(arm)}, so {name} is next." if arm else f"No weight covers this key, so {name} is first."
-        return _decision(case, Rule.FALLBACK, fallbacks, member, why)
+        return _decision(case, Rule.FALLBACK, fallbacks, member, missed + why)
     open_ = [view for view in _stable(case) if SOFT.issuperset(view.reasons)]
     if open_:
         open_.sort(key=lambda view: (-(view.score or 0.0), view.outstanding, view.engine.name))
         why = f"No engine is in good health; {open_[0].engine.name} is the best of them."
-        return _decision(case, Rule.FAIL_OPEN, open_, member, why)
+        return _decision(case, Rule.FAIL_OPEN, open_, member, missed + why)
     raise _refusal(
         case,
         [*_stable(case), *([arm] if arm and arm.member.canary else [])],
@@ -139,11 +161,11 @@ def _fallbacks(case: _Case) -> list[View]:
 def _decision(
     case: _Case, rule: Rule, views: Sequence[View], arm: Member | None, why: str, *, only: bool = False
 ) -> Decision:
-    facts = case.facts
+    facts, chosen = case.facts, _chosen(case, views[0])
     return Decision(
         route=case.route.name,
         rule=rule,
-        order=_order(case, views, only=only),
+        order=_order(case, views, chosen, only=only),
         arm=arm.engine if arm else None,
         canary=bool(arm and arm.canary),
         bucket=case.bucket,
@@ -154,17 +176,33 @@ def _decision(
         health_sequence=case.health.sequence,
         input_tokens=facts.input_tokens,
         tokens_estimated=facts.tokens_estimated,
+        policy=chosen.policy.value,
+        policy_why=chosen.why,
+        beginnings=chosen.beginnings,
     )
 
 
-def _order(case: _Case, views: Sequence[View], *, only: bool) -> tuple[tuple[str, int], ...]:
+def _chosen(case: _Case, view: View) -> Choice:
+    return choose(
+        view.engine,
+        view.usable(),
+        case.facts,
+        loads=case.loads,
+        placed=case.placed,
+        settings=case.table.settings,
+        tie=case.second,
+        now=case.now,
+    )
+
+
+def _order(case: _Case, views: Sequence[View], chosen: Choice, *, only: bool) -> tuple[tuple[str, int], ...]:
     """The chosen engine's best replica, the best of each other engine, then its own further replicas."""
     first = views[0]
-    own = [(first.engine.name, replica.id) for replica in rank(first.usable(), case.loads, case.second)]
+    own = [(first.engine.name, replica.id) for replica in chosen.order]
     if only or len(views) == 1:
         return tuple(own)
     others = [
-        (view.engine.name, rank(view.usable(), case.loads, case.second)[0].id)
+        (view.engine.name, rank(view.usable(), case.facts, case.loads, tie=case.second, now=case.now)[0].id)
         for view in views[1:]
         if view is not first
     ]

@@ -129,7 +129,7 @@ class EngineForm(ConnectionForm):
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if name in {"register", "checks"}:
+        if name in {"register", "checks", "profiles"}:
             raise forms.ValidationError(f"“{name}” is an address of this console; choose another name.")
         if Engine.objects.filter(name=name).exists():
             raise forms.ValidationError(f"There is an engine named {name} already.")

@@ -1,5 +1,6 @@
 """Audit rows and moments on their way to the channels: each becomes one delivery per channel that wants it, once."""
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,8 @@ from django.db import transaction
 
 from console.models import AuditEvent, Channel, Delivery, OutboxCursor
 from console.notify import render
+
+log = logging.getLogger(__name__)
 
 BATCH = 200
 
@@ -21,7 +24,7 @@ def collect(now: datetime) -> int:
     events = list(AuditEvent.objects.filter(sequence__gt=cursor.sequence).order_by("sequence")[:BATCH])
     if not events:
         return 0
-    made = sum(_queue_event(event, now) for event in events)
+    made = sum(_queued(event, now) for event in events)
     OutboxCursor.objects.filter(pk=1).update(sequence=events[-1].sequence)
     return made
 
@@ -33,6 +36,15 @@ def tell(action: str, subject: str, *, key: str, text: str, now: datetime, facts
         action, key=key, title=render.title(action, subject), now=now, facts={**facts, "subject": subject},
         text=f"{text}\n{render.address(settings.CONSOLE_URL, subject)}",
     )  # fmt: skip
+
+
+def _queued(event: AuditEvent, now: datetime) -> int:
+    """A row that cannot be told of must not keep those behind it waiting for ever."""
+    try:
+        return _queue_event(event, now)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        log.exception("No message could be made of audit row %d (%s); it is passed over.", event.sequence, event.action)
+        return 0
 
 
 def _queue_event(event: AuditEvent, now: datetime) -> int:

@@ -6,14 +6,12 @@ from typing import Any
 
 PLACES = {"release": "releases", "approval": "approvals", "gate": "gates", "engine": "engines", "route": "traffic"}
 SHOWN = ("route", "candidate", "stage", "target", "cause", "pause", "state", "release")
-# Everybody who hears of any approval hears of this one.
-TO_ALL_APPROVERS = "approval.break_glass"
+# An emergency: every channel hears of it, whatever else it asked for.
+TO_ALL = frozenset({"approval.break_glass"})
 
 
 def wanted(patterns: Sequence[str], action: str) -> bool:
-    if action == TO_ALL_APPROVERS and any(pattern.startswith("approval.") for pattern in patterns):
-        return True
-    return any(fnmatchcase(action, pattern) for pattern in patterns)
+    return action in TO_ALL or any(fnmatchcase(action, pattern) for pattern in patterns)
 
 
 def title(action: str, subject: str) -> str:
@@ -24,7 +22,9 @@ def title(action: str, subject: str) -> str:
 
 
 def text(*, actor: str, reason: str, after: Mapping[str, Any], address: str) -> str:
-    facts = ", ".join(f"{name} {after[name]}" for name in SHOWN if after.get(name) not in {None, ""})
+    """Of `after` only single values are told: what holds many is for the page."""
+    told = [(name, after.get(name)) for name in SHOWN]
+    facts = ", ".join(f"{name} {value}" for name, value in told if isinstance(value, str | int | float) and value != "")
     parts = [part for part in (reason, facts, f"By {actor}." if actor else "", address) if part]
     return "\n".join(parts)
 

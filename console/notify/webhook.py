@@ -3,21 +3,17 @@
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import json
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from engines.network import Network, UrlRefused
+from console.notify.addresses import NotSent, checked
+from engines.network import Network
 
 TIMEOUT_SECONDS = 5.0
 SIGNATURE = "x-console-signature"
-
-
-class NotSent(Exception):
-    """The message did not go out; the text says why, without the address."""
 
 
 def post(url: str, secret: str, body: Mapping[str, Any], *, at: int, allowed: Sequence[Network]) -> None:
@@ -26,16 +22,16 @@ def post(url: str, secret: str, body: Mapping[str, Any], *, at: int, allowed: Se
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"content-type": "application/json", "user-agent": "engine-console"}
-    if secret:
-        headers[SIGNATURE] = signature(secret, at, raw)
+    headers[SIGNATURE] = signature(secret, at, raw)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        connection = _connection(url, checked(url, allowed))
+        connection = _connection(url, checked(parts.hostname or "", port, allowed))
         try:
             connection.request("POST", path, raw, headers)
             status = connection.getresponse().status
         finally:
             connection.close()
-    except (OSError, http.client.HTTPException) as failure:
+    except (OSError, http.client.HTTPException, ValueError) as failure:
         raise NotSent(f"The receiver cannot be reached ({type(failure).__name__}).") from None
     if not 200 <= status < 300:
         raise NotSent(f"The receiver answered {status}.")
@@ -45,28 +41,6 @@ def signature(secret: str, at: int, raw: bytes) -> str:
     """`t=…,v1=…`: HMAC-SHA256 over the time, a dot and the body."""
     made = hmac.new(secret.encode(), f"{at}.".encode() + raw, hashlib.sha256).hexdigest()
     return f"t={at},v1={made}"
-
-
-def checked(url: str, allowed: Sequence[Network]) -> str:
-    """The IP address to call: a public one, or one of the `allowed` networks. Raises NotSent."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)}
-    except OSError:
-        raise NotSent("The name of the receiver cannot be looked up.") from None
-    for text in sorted(str(address) for address in found):
-        address = ipaddress.ip_address(text)
-        if not address.is_global and not any(address in network for network in allowed):
-            raise NotSent("The receiver is not at an address that may be called. See NOTIFY_NETWORKS.")
-    return sorted(str(address) for address in found)[0]
-
-
-def check_form(url: str) -> None:
-    """Raises UrlRefused."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise UrlRefused("Write the address as https://host/path, without user name and password.")
 
 
 def _connection(url: str, address: str) -> http.client.HTTPConnection:

@@ -1,5 +1,6 @@
 """Changes of an engine's state: drain, undrain, disable, enable, delete. Load, guard, act, answer."""
 
+import logging
 from typing import Any, cast
 
 from django.contrib import messages
@@ -7,19 +8,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST
+from kombu.exceptions import OperationalError
 
 import console.converters  # noqa: F401  registers <name:…>
+from console.celery import app
 from console.forms.engines import ReasonForm
 from console.forms.traffic import ConfirmName
 from console.models import User
 from console.pages.traffic_effect import NOBODY, answered, in_force, without
 from console.permissions import Capability, requires
+from engines import contracts
 from engines.actions import StaleEngine, set_state
 from engines.actors import Actor
 from engines.models import Engine
 from routing import actions as routing_actions
 from routing.actions import EngineInUse, routes_naming
 
+logger = logging.getLogger(__name__)
 State = Engine.State
 
 
@@ -95,6 +100,20 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "engines/delete.html", context, status=422 if form.errors else 200)
 
 
+@require_POST
+@requires(Capability.OPERATE)
+def contract(request: HttpRequest, name: str) -> HttpResponse:
+    """The worker does it; the page shows the findings when they are there."""
+    engine = get_object_or_404(Engine, name=name)
+    run = contracts.ask(engine, by=_actor(request).name)
+    try:
+        app.send_task("engines.run_contract", [name])
+    except (OperationalError, OSError) as failure:
+        logger.warning("the contract of %s could not be queued: %s", name, type(failure).__name__)
+        contracts.close(run, [], error="The task queue does not answer, so nothing was tested.")
+    return redirect("console:engine", name)
+
+
 def _set(request: HttpRequest, engine: Engine, state: Engine.State, reason: str) -> HttpResponse:
     try:
         set_state(engine, state, actor=_actor(request), reason=reason)
@@ -135,5 +154,6 @@ urlpatterns: list[URLPattern] = [
     path("engines/<name:name>/undrain/", undrain, name="engine-undrain"),
     path("engines/<name:name>/enable/", enable, name="engine-enable"),
     path("engines/<name:name>/disable/", disable, name="engine-disable"),
+    path("engines/<name:name>/contract/", contract, name="engine-contract"),
     path("engines/<name:name>/delete/", delete, name="engine-delete"),
 ]

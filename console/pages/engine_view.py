@@ -10,7 +10,10 @@ from console.pages.engine_health import NAMES
 from console.pages.states import EngineState, engine_state
 from engines.adapters import get_adapter
 from engines.client import Feature, Support
-from engines.models import Engine, HealthSample, Replica
+from engines.contract import Finding, Outcome, findings_from_json
+from engines.contracts import RUN_SECONDS
+from engines.models import ContractRun, Engine, HealthSample, Replica
+from engines.prefix_hits import Hits, readings_from_json, recent, since_start
 from routing import windows
 from routing.publish import load_health
 from routing.windows import Figures
@@ -18,6 +21,7 @@ from routing.windows import Figures
 HISTORY = timedelta(minutes=30)
 SAMPLES = 360
 LATELY = timedelta(seconds=60)
+LATE = timedelta(seconds=RUN_SECONDS + 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Detail:
     engine: Engine
     state: EngineState
     replicas: Sequence[Replica]
+    hits: Hits | None
+    rows: Sequence[tuple[Replica, Hits | None]]
+    hits_since_start: Hits | None
     chosen: Replica | None
     features: Sequence[tuple[str, Support]]
     figures: Figures
@@ -82,11 +89,15 @@ def detail(engine: Engine, *, replica: int | None, now: datetime) -> Detail:
     """`replica` chooses whose breakdown is shown; without it the weakest."""
     replicas = sorted(engine.replicas.all(), key=lambda row: row.pk)
     weakest = sorted(replicas, key=lambda row: (row.score is None, row.score or 0.0))
+    lookups = [readings_from_json(row.health.get("lookups")) for row in replicas]
     chosen = next((row for row in replicas if row.pk == replica), weakest[0] if weakest else None)
     return Detail(
         engine=engine,
         state=engine_state(declared=engine.state, replicas=[seen(row) for row in replicas], now=now),
         replicas=replicas,
+        hits=recent(lookups, now.timestamp()),
+        hits_since_start=since_start(lookups),
+        rows=[(row, recent([readings], now.timestamp())) for row, readings in zip(replicas, lookups, strict=True)],
         chosen=chosen,
         features=features(engine),
         figures=windows.figures(now - LATELY, now, engine=engine.name),
@@ -97,6 +108,32 @@ def detail(engine: Engine, *, replica: int | None, now: datetime) -> Detail:
 def features(engine: Engine) -> list[tuple[str, Support]]:
     adapter = get_adapter(engine.kind)
     return [(feature.value.replace("_", " "), adapter.supports(feature, engine.features)) for feature in Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractView:
+    """The last run of the contract: its findings, and how a run that goes on is doing."""
+
+    run: ContractRun
+    rows: Sequence[Finding]
+    waiting: bool
+    late: bool
+
+    @property
+    def passed(self) -> int:
+        return sum(row.outcome is Outcome.PASS for row in self.rows)
+
+    @property
+    def failed(self) -> Sequence[Finding]:
+        return [row for row in self.rows if row.outcome is Outcome.FAIL]
+
+
+def contract_of(engine: Engine, *, now: datetime) -> ContractView | None:
+    run = ContractRun.objects.filter(engine=engine).first()
+    if run is None:
+        return None
+    waiting = run.finished_at is None
+    return ContractView(run, findings_from_json(run.rows), waiting, waiting and now - run.asked_at > LATE)
 
 
 def samples(replica: Replica, *, now: datetime) -> list[HealthSample]:

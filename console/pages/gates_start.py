@@ -56,7 +56,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_GET
 @requires(Capability.OPERATE)
 def estimate_part(request: HttpRequest) -> HttpResponse:
-    """What was ticked stays ticked: the box is part of what is drawn anew."""
+    """What was ticked stays ticked, also while the answer was under way: `hx-preserve` on the box sees to it."""
     context = preflight(request.GET.get("target"), request.GET.get("policy"))
     context["form"] = start_form(initial=request.GET.dict())
     return render(request, "gates/start.html#preflight", {"fragment": True, **context})

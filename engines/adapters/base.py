@@ -35,6 +35,8 @@ class Adapter(Protocol):
     title: str
     health_path: str
     metrics_path: str
+    checks_model: bool
+    """Refuses a request for a model that it does not serve."""
 
     def prepare(
         self, operation: Operation, body: Mapping[str, Any], *, served_model: str, record: Mapping[str, str]

@@ -35,6 +35,7 @@ class OpenAIAdapter:
     title: str = "OpenAI-compatible"
     health_path: str = "/health"
     metrics_path: str = "/metrics"
+    checks_model: bool = True
     allowed: ClassVar[Mapping[Operation, frozenset[str]]] = {
         Operation.CHAT: fields.CHAT,
         Operation.COMPLETION: fields.COMPLETION,

@@ -17,6 +17,7 @@ DEFAULT_EFFORT = "medium"
 class TrtllmAdapter(OpenAIAdapter):
     kind = "trtllm"
     title = "TensorRT-LLM"
+    checks_model = False  # its chat handler never looks at the name (openai_server.py of 1.3)
     metric_prefixes = ("trtllm_",)
     metric_sources: ClassVar[Mapping[str, Source]] = {
         "kv_use": Source("kv_cache_utilization", "max"),

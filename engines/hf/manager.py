@@ -9,6 +9,7 @@ from typing import Any
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.model_runner import infer_max_single_request_tokens
 
+from engines.hf import attention
 from engines.hf.config import EngineConfig
 from engines.hf.loading import LoadedModel
 from engines.hf.sampling import SHORTEST_FIRST, sampler_list
@@ -26,6 +27,7 @@ LEAST_FREE_SHARE = 0.02  # below it the scheduler drops unused prefix blocks
 
 def build_manager(loaded: LoadedModel, config: EngineConfig) -> Any:
     """Blocks until the manager's thread has made its cache. Raises its error when it could not."""
+    attention.install()
     blocks = config.num_blocks or default_blocks(loaded.context, config.page_size)
     manager = loaded.model.init_continuous_batching(
         generation_config=GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0),  # type: ignore[no-untyped-call]

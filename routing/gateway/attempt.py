@@ -1,6 +1,6 @@
 """One attempt on one replica: send the request, bring the answer to the client."""
 
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from routing.gateway.exchange import Exchange
 
 DRAIN_SECONDS = 0.5
-ASSUMED_OUTPUT_TOKENS = 256
 
 
 class Attempt:
@@ -40,18 +39,19 @@ class Attempt:
         self.disabled: tuple[str, ...] = ()
         self.status: int | None = None
         self.stale = False
-        request = exchange.request
-        output = request.get("max_completion_tokens") or request.get("max_tokens") or ASSUMED_OUTPUT_TOKENS
-        self._tokens = exchange.facts.input_tokens + output
+        self._tokens = exchange.facts.expected_tokens
 
     async def run(self, *, fresh: bool) -> None:
-        hub, target = self._exchange.hub, self.target
+        hub, target, decision = self._exchange.hub, self.target, self._exchange.decision
         hub.work.begin(target.replica.id, self._tokens)
+        if decision is not None and decision.beginnings and not self.resend:
+            hub.work.place(decision.beginnings, target.replica.id)
         connection = None
         try:
             connection = await hub.pool.acquire(target.address, fresh=fresh)
             self.connection = connection
             await self._converse(connection)
+            self._note_pace(connection.last_byte)
         finally:
             hub.work.end(target.replica.id, self._tokens)
             self.connection = None  # from here on it may be another request's
@@ -60,6 +60,20 @@ class Attempt:
                 if self.content_at is not None:
                     hub.saw_tokens(target.replica.id, connection.last_byte)
                 hub.pool.release(connection)
+
+    def _note_pace(self, last_byte: float) -> None:
+        """Answers without a count of their tokens say nothing of the engine's speed."""
+        usage = self._exchange.ending.usage
+        if usage is None or usage.output_tokens is None:
+            return
+        read = self._exchange.facts.input_tokens if usage.input_tokens is None else usage.input_tokens
+        self._exchange.hub.work.answered(
+            self.target.replica.id,
+            input_tokens=max(read - (usage.cached_tokens or 0), 0),
+            output_tokens=usage.output_tokens,
+            seconds=last_byte - self.started,
+            now=time(),
+        )
 
     async def _converse(self, connection: Connection) -> None:
         exchange = self._exchange
@@ -140,6 +154,9 @@ class Attempt:
                 break
         if stream.has_content:
             self.content_at = connection.last_byte
+            read = self._exchange.facts.input_tokens
+            self._exchange.hub.work.read(self.target.replica.id, read)
+            self._tokens -= read
         await self._exchange.start_stream(self)
         self._exchange.content_sent = True
         await self._exchange.reply.part(stream.take())

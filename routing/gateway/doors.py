@@ -25,7 +25,10 @@ class Doors(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`token_key` verifies internal tokens. `address_allowed` says of an IP address whether it may be an engine's."""
+    """`token_key` verifies internal tokens. `address_allowed` says of an IP address whether it may be an engine's.
+
+    `trace_ratio` of the requests that bring no trace of their own begin one; the tracer then records all of those.
+    """
 
     gateway_id: str
     token_key: bytes
@@ -34,4 +37,5 @@ class Options:
     keep_alive_seconds: float = 10.0
     idle_seconds: float = 30.0
     outcome_queue: int = 50_000
+    trace_ratio: float = 1.0
     address_allowed: Callable[[str], bool] | None = None

@@ -69,8 +69,7 @@ class Exchange:
         self.deadline_noted = False
         self._watcher: asyncio.Task[None] | None = None
         self._task = asyncio.current_task()
-        server = spans.start_server(self.path, self.headers)
-        self.spans = spans.CallSpans(server, self.path) if server.is_recording() else None
+        self.spans = spans.begin(self.path, self.headers, hub.options.trace_ratio)
 
     async def run(self) -> None:
         self.hub.watch.active.add(self)
@@ -127,9 +126,9 @@ class Exchange:
         return clean(self.operation, body)
 
     def _decide(self) -> Decision:
-        snapshot = self.snapshot
+        snapshot, work = self.snapshot, self.hub.work
         try:
-            decision = decide(self.facts, snapshot.table, snapshot.health, self.hub.work.loads, time.time())
+            decision = decide(self.facts, snapshot.table, snapshot.health, work.loads, time.time(), placed=work.placed)
         except Unroutable as refusal:
             self.refusal = refusal
             raise from_unroutable(refusal) from None

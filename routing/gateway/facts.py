@@ -15,12 +15,14 @@ from routing.gateway.errors import ApiError
 from routing.gateway.follow import Snapshot, Target
 from routing.gateway.hub import Hub
 from routing.gateway.validate import text_of
+from routing.policies.prefix_affinity import LEADING_BYTES
 from routing.table import EngineState, Role
 
 log = logging.getLogger(__name__)
 
 TOKENIZE_SECONDS = 0.3
 BYTES_PER_TOKEN = 4
+ASSUMED_OUTPUT_TOKENS = 256
 NAME = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 STICKY_CHARACTERS = 512
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -52,7 +54,8 @@ async def gather(
     request_id: str,
 ) -> RequestFacts:
     route = request["model"]
-    tokens, estimated = await _input_tokens(hub, snapshot, route, text_of(request))
+    text = text_of(request)
+    tokens, estimated = await _input_tokens(hub, snapshot, route, text)
     output = request.get("max_completion_tokens") or request.get("max_tokens") or 0
     key, unit = sticky(request, headers, request_id)
     return RequestFacts(
@@ -61,6 +64,7 @@ async def gather(
         required_context=(tokens // 2 if estimated else tokens) + output,
         sticky_key=key, sticky_unit=unit, explicit_engine=_explicit(headers),
         features=required_features(operation, request),
+        expected_tokens=tokens + (output or ASSUMED_OUTPUT_TOKENS), leading=text[:LEADING_BYTES],
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Spans of a request: HTTP server, logical call, attempts. Almost free unsampled; never any prompt content."""
 
+import random
 from collections.abc import Mapping
 
 from opentelemetry import trace
@@ -13,6 +14,15 @@ from routing.outcomes import Attempt, Outcome
 
 _tracer = trace.get_tracer("routing.gateway")
 _propagator = TraceContextTextMapPropagator()
+
+
+def begin(path: str, headers: Mapping[bytes, bytes], ratio: float) -> "CallSpans | None":
+    """None when nothing of this request is recorded. Whether a request without a trace of its client's begins one is
+    drawn here, by `ratio`: asking the tracer, only to be told no, costs a twentieth of a whole request."""
+    if b"traceparent" not in headers and random.random() >= ratio:  # noqa: S311  a sample, no secret
+        return None
+    server = start_server(path, headers)
+    return CallSpans(server, path) if server.is_recording() else None
 
 
 def start_server(path: str, headers: Mapping[bytes, bytes]) -> Span:
@@ -44,6 +54,7 @@ class CallSpans:
             attributes={
                 names.OPERATION: operation, names.REQUEST_MODEL: decision.route, names.REQUEST_ID: request_id,
                 names.DECISION_RULE: decision.rule.value, names.DECISION_WHY: decision.why,
+                names.DECISION_POLICY: decision.policy,
                 names.TABLE_VERSION: decision.table_version, names.HEALTH_SEQUENCE: decision.health_sequence,
             })  # fmt: skip
 

@@ -57,6 +57,16 @@ async def test_a_fresh_engine_enters_on_its_first_good_probe(replica: Replica) -
     assert published["replicas"][str(replica.pk)]["in_rotation"] is True
 
 
+async def test_the_look_ups_in_the_prefix_cache_are_kept_from_probe_to_probe(replica: Replica) -> None:
+    controller, now = Controller(), datetime.now(UTC)
+    for step in range(3):
+        await look_once(controller, now + timedelta(seconds=40 * step))
+    await replica.arefresh_from_db()
+    readings = replica.health["lookups"]
+    assert [reading[1:] for reading in readings] == [[25.0, 100.0]] * 3
+    assert readings[0][0] < readings[2][0]
+
+
 async def test_an_engine_that_refuses_leaves_at_once_and_returns_after_two_good_probes(
     replica: Replica, fake: FakeEngine
 ) -> None:

@@ -161,3 +161,18 @@ def test_a_viewer_changes_no_engine(client_of: ClientOf, viewer: User, act: str)
 
 def test_an_engine_that_is_not_there_is_a_404(client_of: ClientOf, viewer: User) -> None:
     assert client_of(viewer).get(reverse("console:engine", args=["nobody"])).status_code == 404
+
+
+def test_the_page_shows_how_much_the_prefix_cache_gives(client_of: ClientOf, viewer: User) -> None:
+    engine = make_engine("alpha")
+    probe(engine)
+    page = client_of(viewer).get(reverse("console:engine", args=["alpha"])).content.decode()
+    assert "not told by the engine" in page
+    now = timezone.now().timestamp()
+    probe(engine, lookups=[[now - 200, 100, 1000], [now - 5, 1000, 2000]])
+    page = client_of(viewer).get(reverse("console:engine", args=["alpha"])).content.decode()
+    assert "90 % in the last 5 min, n = 1\u2009000 looked up · 50 % since the start" in page
+    assert '<td class="num">90 %</td>' in page
+    probe(engine, lookups=[[now - 500, 1000, 2000], [now - 5, 1000, 2000]])
+    page = client_of(viewer).get(reverse("console:engine", args=["alpha"])).content.decode()
+    assert "nothing looked up in the last 5 min · 50 % since the start" in page

@@ -126,6 +126,18 @@ def test_a_refusal_is_explained_with_what_was_recorded() -> None:
     assert (why.engine, why.rule, why.sentence) == ("no engine", "no healthy engine", "No engine may answer.")
 
 
+def test_the_replica_is_explained_where_there_was_a_choice() -> None:
+    chosen = {
+        "policy": "prefix_affinity",
+        "policy_why": "Replica 7 was sent the first 1,024 bytes of this prompt before.",
+    }
+    why = explain({**BODY, "decision": {**DECISION, **chosen}}, {})
+    assert why.sentence == f"{DECISION['why']} {chosen['policy_why']}"
+    assert "· replica by prefix affinity ·" in why.facts
+    only = explain({**BODY, "decision": {**DECISION, "policy": "only_replica", "policy_why": ""}}, {})
+    assert (only.sentence, "replica by" in only.facts) == (DECISION["why"], False)
+
+
 def test_a_retry_names_both_attempts() -> None:
     attempts = [{"engine": "hf-a", "result": "refused"}, {"engine": "hf-b", "result": "ok"}]
     assert "tried hf-a (refused), then hf-b (ok)" in explain({**BODY, "attempts": attempts}, {}).facts

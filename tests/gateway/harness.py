@@ -16,6 +16,7 @@ import uvicorn
 
 from routing.gateway.app import Gateway
 from routing.gateway.doors import Options
+from routing.gateway.protocol import GatewayProtocol
 from routing.table import (
     EngineEntry,
     Health,
@@ -115,7 +116,7 @@ class RunningGateway:
         config = uvicorn.Config(
             self.app,
             loop="uvloop",
-            http="httptools",
+            http=GatewayProtocol,
             log_level="warning",
             ws="none",
             timeout_graceful_shutdown=3,

@@ -76,9 +76,14 @@ def facts(
     context: int = 0,
     features: frozenset[Feature] = frozenset(),
     route: str = "demo",
+    request_id: str = "r1",
+    expected: int = 0,
+    leading: str = "",
 ) -> RequestFacts:
     return RequestFacts(
-        request_id="r1",
+        request_id=request_id,
+        expected_tokens=expected,
+        leading=leading,
         route=route,
         input_tokens=tokens,
         tokens_estimated=False,

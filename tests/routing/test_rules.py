@@ -85,6 +85,16 @@ def test_long_input_prefers_vllm_then_trtllm_and_starts_above_the_limit() -> Non
     assert (sick.engine, sick.rule, sick.arm) == ("t", Rule.LONG_INPUT, None)
     none_left = decide(facts(tokens=8193), the_table, health(the_table, sick=("v", "t")), {}, NOW)
     assert (none_left.engine, none_left.rule) == ("c", Rule.SPLIT)
+    assert "8193 input tokens are more than 8192, but t: unhealthy; v: unhealthy. Bucket " in none_left.why
+    assert "but" not in decide(facts(tokens=8192), the_table, health(the_table, sick=("v",)), {}, NOW).why
+
+
+def test_a_route_with_a_big_model_says_why_another_engine_had_to_answer() -> None:
+    the_table = table([engine("c", 1), engine("v", 2, kind="vllm", big=True)], [member("c", 50), member("v", 50)])
+    for key in "abcdefgh":
+        decision = decide(facts(key), the_table, health(the_table, sick=("v",)), {}, NOW)
+        assert decision.engine == "c"
+        assert decision.why.startswith("The model is a big one, but v: unhealthy. ")
 
 
 def test_the_retry_order_is_another_engine_first_then_another_replica() -> None:

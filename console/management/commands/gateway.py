@@ -7,6 +7,8 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from routing.gateway.protocol import GatewayProtocol
+
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30
@@ -23,7 +25,7 @@ class Command(BaseCommand):
             host=settings.GATEWAY_HOST,
             port=settings.GATEWAY_PORT,
             loop="uvloop",
-            http="httptools",
+            http=GatewayProtocol,
             ws="none",
             lifespan="on",
             access_log=False,

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from console import bootstrap, processes
 from console.ports import PortBusy, require_free
+from engines import launched
 
 READY_SECONDS = 180
 SUPERVISORS_OWN = re.compile(rb"(\d{4}-\d\d-\d\d \S+) (CRIT|ERRO|WARN)\b")
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         prepare()
         facts = bootstrap.start_demo() if demo else bootstrap.addresses()
         programs = processes.console_processes() + (processes.demo_processes() if demo else [])
+        launched.forget_probes()  # what was launched beside the product comes back with it
         config = processes.run_dir() / "supervisord.conf"
         config.touch(mode=0o600)
         config.write_text(processes.supervisor_config(programs))
