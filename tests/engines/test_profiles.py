@@ -85,7 +85,7 @@ def test_a_second_launch_moves_the_replica_and_stamps_the_new_digest():
 
 
 def test_a_launch_adds_a_replica_to_an_engine_that_serves_the_same():
-    make_engine("alpha", model="m")
+    make_engine("alpha", served_model="m")
     launched.register("alpha", saved(), URL, actor=ANNA, reason=WHY)
     assert Engine.objects.get().replicas.count() == 2
 
@@ -94,7 +94,7 @@ def test_a_launch_adds_a_replica_to_an_engine_that_serves_the_same():
     ("kind", "model", "words"), [("vllm", "m", "is of kind vLLM"), ("custom", "other", "serves other, the profile m")]
 )
 def test_a_launch_does_not_turn_an_engine_into_another(kind, model, words):
-    make_engine("alpha", kind=kind, model=model)
+    make_engine("alpha", kind=kind, served_model=model)
     with pytest.raises(EngineTaken, match=words):
         launched.register("alpha", saved(), URL, actor=ANNA, reason=WHY)
     assert Replica.objects.count() == 1
@@ -116,7 +116,7 @@ def test_an_only_replica_drains_its_engine_and_the_end_disables_it():
 
 
 def test_one_of_several_replicas_leaves_and_the_engine_goes_on():
-    make_engine("alpha", model="m")
+    make_engine("alpha", served_model="m")
     replica = launched.register("alpha", saved(), URL, actor=ANNA, reason=WHY)
     launched.withdraw(replica, actor=ANNA, reason=WHY)
     launched.gone("alpha", actor=ANNA, reason=WHY)
