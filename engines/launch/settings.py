@@ -172,7 +172,7 @@ SETTINGS: tuple[Setting, ...] = (
         "nvfp4_per_token",
     ),
     _switch("eager", "Eager execution", SPEED, "No compiling and no graphs: starts sooner, runs slower."),
-    _whole("threads", "Threads", SPEED, "threads", "CPU threads that compute.", high=1024),
+    _whole("threads", "Threads", SPEED, "", "CPU threads that compute.", high=1024),
     _choice(
         "speculative",
         "Speculation",
