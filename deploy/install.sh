@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 extras=${1:-}
 stamp=.venv/.installed$extras
 newest=$(cat pyproject.toml constraints.txt | cksum)
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$newest" ] && exit 0
+for done in "$stamp" .venv/.installeddev; do # what the tools need holds what the product needs
+    [ -f "$done" ] && [ "$(cat "$done")" = "$newest" ] && exit 0
+done
 
 python=${PYTHON:-python3}
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then

@@ -53,7 +53,16 @@ engine = register_engine(EngineSpec(name={name!r}, kind="vllm", served_model="m"
 set_state(engine, Engine.State.ACTIVE, actor=BOOTSTRAP, reason="test")
 """
 
-
+JOIN = """
+from engines.actors import BOOTSTRAP
+from routing import actions
+from routing.models import Route
+from routing.publish import members_from_json
+from routing.table import Member, Role
+route = Route.objects.get(name="demo")
+members = [*members_from_json(route.current().members), Member({name!r}, Role.STANDBY, 0)]
+actions.change_split("demo", members, expected=route.revision, actor=BOOTSTRAP, reason="test")
+"""
 FORGET = """
 from engines.actors import BOOTSTRAP
 from engines.models import Engine
@@ -88,6 +97,10 @@ class Releasing:
     def register(self, name: str, url: str) -> None:
         self.manage("shell", "-c", REGISTER.format(name=name, url=url))
         wait_for(lambda: self.stack.healthz()["engines"].get(name, {}).get("can_take_traffic"), seconds=30, what=name)
+
+    def join(self, name: str) -> None:
+        """As a standby of the demo route: reached only by who names it."""
+        self.manage("shell", "-c", JOIN.format(name=name))
 
     def forget(self, name: str) -> None:
         """Other tests find the route and the engines as they were."""
